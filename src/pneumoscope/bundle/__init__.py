@@ -1,0 +1,17 @@
+"""A trained model on disk: weights, specification, calibration, operating points and card."""
+
+from pneumoscope.bundle.spec import Architecture, BundleSpec, Calibration, InputSpec, OperatingPoint
+from pneumoscope.bundle.store import Bundle, list_bundles, load_bundle, save_bundle, write_spec
+
+__all__ = [
+    "Architecture",
+    "Bundle",
+    "BundleSpec",
+    "Calibration",
+    "InputSpec",
+    "OperatingPoint",
+    "list_bundles",
+    "load_bundle",
+    "save_bundle",
+    "write_spec",
+]

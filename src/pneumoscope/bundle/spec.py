@@ -1,0 +1,94 @@
+"""What a trained model says of itself: the contents of ``bundle.json``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FORMAT = 1
+"""Version of the bundle's layout; raised when an older reader would misread a newer bundle."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Architecture(_Part):
+    """Which network the weights belong to."""
+
+    network: Literal["inception_v3"] = "inception_v3"
+    attention: bool = False
+    dropout: float = 0.5
+
+
+class InputSpec(_Part):
+    """How a film becomes the network's input: square of ``size`` pixels, values in [0, 1]."""
+
+    size: int = Field(ge=75, le=1024)
+    fit: Literal["crop", "pad"] = "crop"
+
+
+class Calibration(_Part):
+    """Probability = σ(slope · logit + intercept): Platt scaling; intercept 0 is temperature scaling."""
+
+    slope: float = Field(1.0, gt=0)
+    intercept: float = 0.0
+    fitted_on: str = "nothing: the network's own probability"
+
+    def probability(self, logit: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+        """Calibrated probability of pneumonia for each logit, any shape."""
+        scaled = self.slope * np.asarray(logit, dtype=np.float64) + self.intercept
+        return 0.5 * (1 + np.tanh(0.5 * scaled))  # σ(x), without overflow
+
+
+class OperatingPoint(_Part):
+    """A threshold on the calibrated probability: at or above it the decision is pneumonia."""
+
+    name: str
+    threshold: float = Field(ge=0, le=1)
+    promised_sensitivity: float | None = Field(None, gt=0, le=1)
+    chosen_on: str = ""
+
+
+class BundleSpec(_Part):
+    """A trained model without its weights."""
+
+    format: Literal[1] = FORMAT
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    description: str = ""
+    created: str = Field(description="date and time, ISO 8601, UTC")
+    software: str = Field(description="version of Pneumoscope that wrote it")
+    commit: str | None = Field(None, description="commit of the code that trained it")
+    architecture: Architecture = Architecture()
+    input: InputSpec
+    calibration: Calibration = Calibration()
+    operating_points: tuple[OperatingPoint, ...] = (OperatingPoint(name="half", threshold=0.5),)
+    default_operating_point: str = "half"
+    recipe: dict[str, Any] | None = Field(None, description="the recipe that trained it, whole")
+    data: tuple[dict[str, Any], ...] = Field((), description="each source: name, SHA-256, films, split")
+    initial_weights: dict[str, Any] | None = Field(None, description="the weights training started from")
+    suitability: dict[str, Any] = Field(default_factory=dict, description="statistics of the training films")
+    metrics: dict[str, Any] = Field(default_factory=dict, description="figures with intervals, by data set")
+    licence: str = "Apache-2.0"
+    weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+
+    @model_validator(mode="after")
+    def _default_exists(self) -> BundleSpec:
+        self.operating_point()
+        return self
+
+    def operating_point(self, name: str | None = None) -> OperatingPoint:
+        """The operating point of that name, or the default one.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        wanted = name or self.default_operating_point
+        for point in self.operating_points:
+            if point.name == wanted:
+                return point
+        known = ", ".join(point.name for point in self.operating_points)
+        raise ValueError(f"{self.name} has no operating point {wanted!r}; it has {known}")
