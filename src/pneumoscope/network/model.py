@@ -72,10 +72,32 @@ class PneumoniaNet(nn.Module):
         self.attention = SqueezeExcitation(MAP_CHANNELS) if attention else nn.Identity()
         self.head = Head(dropout)
         self._frozen: tuple[str, ...] = ()
+        self._batch_norm = True
 
-    def forward(self, x: Tensor, start: str = "stem") -> Tensor:
-        """Logits, (N,). ``start`` names the stage whose input ``x`` is: cached activations enter there."""
-        return self.head(self._map(x, start).mean((2, 3)))
+    def forward(self, x: Tensor, entry: str = "stem") -> Tensor:
+        """Logits, (N,). ``entry`` names the place that ``x`` enters at, see :meth:`encode`."""
+        if entry != "head":
+            rest = () if entry == "attention" else stages_from(entry)
+            x = self.attention(self.trunk.run(x, rest)).mean((2, 3))
+        return self.head(x)
+
+    def encode(self, x: Tensor, entry: str) -> Tensor:
+        """What reaches the stage ``entry`` (or ``"attention"``, or ``"head"``: the embedding) when ``x`` is a film.
+
+        ``forward(encode(x, entry), entry)`` equals ``forward(x)``: frozen stages can be computed once and kept.
+        """
+        names = tuple(STAGES)
+        before = names[: names.index(entry)] if entry in names else names
+        x = self.trunk.run(x, before)
+        return self.attention(x).mean((2, 3)) if entry == "head" else x
+
+    @property
+    def entry(self) -> str:
+        """The first place with trained parameters; everything before it is frozen."""
+        trained = [name for name in STAGES if name not in self._frozen]
+        if trained:
+            return trained[0]
+        return "head" if isinstance(self.attention, nn.Identity) else "attention"
 
     def explain(self, x: Tensor) -> Explained:
         """Logit, Grad-CAM of the last stage's map, and embedding, in one forward pass.
@@ -84,22 +106,21 @@ class PneumoniaNet(nn.Module):
         the logit over the map. Behind global average pooling that gradient is the head's own derivative
         divided by the number of positions, so no backward pass is needed. Call it in evaluation mode.
         """
-        features = self._map(x, "stem")
+        features = self.attention(self.trunk(x))
         embedding = features.mean((2, 3))
         weights = self.head.channel_weights(embedding) / (features.shape[2] * features.shape[3])
         saliency = F.relu(torch.einsum("nk,nkhw->nhw", weights, features))
         return Explained(self.head(embedding), saliency, embedding)
 
-    def _map(self, x: Tensor, start: str) -> Tensor:
-        return self.attention(self.trunk.run(x, stages_from(start)))
-
-    def unfreeze_from(self, stage: str) -> None:
+    def unfreeze_from(self, stage: str, *, batch_norm: bool = True) -> None:
         """Train from ``stage`` on (``"none"``: the head alone; ``"all"``: everything).
 
-        Frozen stages take no gradient and keep their BatchNorm in inference mode also while training.
+        Frozen stages take no gradient and keep their BatchNorm in inference mode also while training;
+        ``batch_norm=False`` keeps it so in the trained stages too (its scale and shift are trained all the same).
         """
         trained = stages_from(stage)
         self._frozen = tuple(name for name in STAGES if name not in trained)
+        self._batch_norm = batch_norm
         for name, modules in STAGES.items():
             for module in modules:
                 self.trunk.get_submodule(module).requires_grad_(name in trained)
@@ -107,7 +128,8 @@ class PneumoniaNet(nn.Module):
 
     def train(self, mode: bool = True) -> PneumoniaNet:
         super().train(mode)
-        for name in self._frozen:
+        still = self._frozen if self._batch_norm else tuple(STAGES)
+        for name in still:
             for module in STAGES[name]:
                 self.trunk.get_submodule(module).eval()
         return self
