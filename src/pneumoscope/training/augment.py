@@ -74,7 +74,23 @@ class Noise(nn.Module):
         return (films + torch.randn_like(films) * deviation).clamp(0, 1)
 
 
-def build_augmentation(settings: Augmentation) -> nn.Sequential:
+class Sometimes(nn.Module):
+    """Changes a random share of the films and leaves the others as they are.
+
+    A network that never sees an untouched film takes its smoothness for a sign of its own.
+    """
+
+    def __init__(self, change: nn.Module, share: float):
+        super().__init__()
+        self.change = change
+        self.share = share
+
+    def forward(self, films: Tensor) -> Tensor:
+        chosen = torch.rand(len(films), 1, 1, 1, device=films.device) < self.share
+        return torch.where(chosen, self.change(films), films)
+
+
+def build_augmentation(settings: Augmentation) -> nn.Module:
     """The changes of a recipe as one module: (N, 1, S, S) in [0, 1] → the same shape and range.
 
     Geometry comes first, then loss of resolution and intensity, then noise and erasure, as in the making of a
@@ -108,4 +124,4 @@ def build_augmentation(settings: Augmentation) -> nn.Sequential:
         steps.append(Noise(settings.noise))
     if settings.erase:
         steps.append(K.RandomErasing(scale=(0.02, 0.15), ratio=(0.3, 3.3), value=0.5, p=settings.erase))
-    return nn.Sequential(*steps)
+    return Sometimes(nn.Sequential(*steps), settings.share)

@@ -60,6 +60,7 @@ class Augmentation(Section):
     Each change is drawn for each film and epoch anew. Angles in degrees, lengths as shares of the side.
     """
 
+    share: Share = Field(1.0, description="share of films that are changed; the others are seen as they are")
     flip: Share = Field(0.0, description="probability of a left–right mirror image")
     rotation: float = Field(0.0, ge=0, le=180, description="up to so many degrees either way")
     shift: Share = Field(0.0, description="up to this share of the side, each way")
@@ -91,7 +92,7 @@ class Phase(Section):
     plateau_patience: int = Field(2, ge=0)
     plateau_factor: float = Field(0.5, gt=0, lt=1)
     early_stopping: int = Field(3, ge=0, description="epochs without a better validation loss; 0 never stops early")
-    keep: Literal["best", "last"] = Field("best", description="weights of the best validation loss, or of the last epoch")
+    keep: Literal["best", "last"] = Field("best", description="weights of the best validation loss or of the last epoch")
     cached_views: int = Field(
         0,
         ge=0,

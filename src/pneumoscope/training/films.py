@@ -1,0 +1,84 @@
+"""Films, or what the frozen stages made of them, in the order an epoch wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+
+class FilmBatches(Dataset[tuple[Tensor, Tensor]]):
+    """Batches of inputs and labels, indexed by a list of positions.
+
+    Args:
+        inputs: (V, N, …) for V views of N films: uint8 films, scaled to [0, 1] on the way out, or float16
+            activations. May be memory-mapped: only the batch is read.
+        labels: (N,) of 0 and 1.
+    """
+
+    def __init__(self, inputs: npt.NDArray[Any], labels: npt.NDArray[np.int64]):
+        self.inputs = inputs
+        self.labels = torch.from_numpy(labels.astype(np.float32))
+
+    def __len__(self) -> int:
+        return int(self.inputs.shape[0] * self.inputs.shape[1])
+
+    def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
+        films = len(self.labels)
+        rows = np.asarray(positions)
+        batch = torch.from_numpy(self.inputs[rows // films, rows % films])
+        values = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
+        return values, self.labels[rows % films]
+
+
+class EpochOrder(Sampler[list[int]]):
+    """Batches of positions into :class:`FilmBatches`, shuffled anew each epoch from the seed alone.
+
+    Since an epoch's order depends on nothing but the seed and its number, a run that was killed goes on
+    exactly as it would have.
+
+    Args:
+        labels: (N,) of 0 and 1.
+        views: each film is drawn in one of so many views.
+        oversample: draw the rarer class with repetition until both classes are equally frequent; every film
+            of the commoner class still occurs once an epoch.
+    """
+
+    def __init__(
+        self, labels: npt.NDArray[np.int64], *, batch_size: int, seed: int, views: int = 1, oversample: bool = False
+    ):
+        self.labels = labels
+        self.batch_size = batch_size
+        self.seed = seed
+        self.views = views
+        self.oversample = oversample
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self._length() // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        draw = np.random.default_rng([self.seed, self.epoch])
+        films = np.arange(len(self.labels))
+        if self.oversample:
+            rare, common = sorted((films[self.labels == 0], films[self.labels == 1]), key=len)
+            whole, rest = divmod(len(common), len(rare))
+            films = np.concatenate([common, *[rare] * whole, draw.choice(rare, rest, replace=False)])
+        order = draw.permutation(films)
+        positions = order + len(self.labels) * draw.integers(0, self.views, len(order))
+        for start in range(0, len(positions), self.batch_size):
+            yield positions[start : start + self.batch_size].tolist()
+
+    def _length(self) -> int:
+        if not self.oversample:
+            return len(self.labels)
+        return int(2 * max(np.sum(self.labels == 0), np.sum(self.labels == 1)))

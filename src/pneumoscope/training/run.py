@@ -1,0 +1,239 @@
+"""A whole training run in a folder: phases one after the other, each of which can be killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from pneumoscope.errors import OutputError, TrainingError
+from pneumoscope.network import PneumoniaNet
+from pneumoscope.progress import progress_bar
+from pneumoscope.training.augment import build_augmentation
+from pneumoscope.training.cache import cache_activations
+from pneumoscope.training.films import EpochOrder, FilmBatches
+from pneumoscope.training.hardware import resolve_precision
+from pneumoscope.training.loss import class_weights
+from pneumoscope.training.module import Curve, ExponentialAverage, PhaseModule
+from pneumoscope.training.recipe import Phase, Recipe
+
+INDEX = "run.json"
+WEIGHTS = "weights.safetensors"
+VALIDATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Films:
+    """One split as arrays: ``pixels`` (N, S, S) uint8, ``labels`` (N,) of 0 and 1."""
+
+    pixels: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+
+class TrainingRun:
+    """A run folder.
+
+    ::
+
+        run.json            recipe, provenance, precision: all that is needed to repeat the run
+        curve.csv, .svg     one row an epoch, written while the run goes on
+        phase-1/ …          last.ckpt and best.ckpt while the phase runs, then weights.safetensors
+
+    Args:
+        folder: where the run lives. A folder with a run of the same recipe and data is resumed.
+        provenance: what the films and starting weights were; must be the same on resuming.
+
+    Raises:
+        OutputError: the folder holds something else, or another run.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, provenance: Mapping[str, Any]):
+        self.folder = folder
+        self.recipe = recipe
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        identity = {"recipe": recipe.model_dump(mode="json"), **provenance}
+        index = folder / INDEX
+        if index.exists():
+            known = json.loads(index.read_text(encoding="utf-8"))
+            changed = [key for key in identity if known.get(key) != json.loads(json.dumps(identity[key]))]
+            if changed:
+                raise OutputError(
+                    f"{folder}: holds a run with another {' and '.join(changed)}; choose another --out to start anew"
+                )
+            self.precision = getattr(torch, known["precision"])
+        elif folder.exists() and any(folder.iterdir()):
+            raise OutputError(f"{folder}: exists and holds no training run; choose another --out")
+        else:
+            self.precision = resolve_precision(recipe.precision, self.device)
+            machine = {"python": platform.python_version(), "torch": torch.__version__, "processor": _processor()}
+            record = {**identity, "precision": str(self.precision).removeprefix("torch."), "machine": machine}
+            _write(index, json.dumps(record, indent=2) + "\n")
+
+    def train(self, network: PneumoniaNet, training: Films, validation: Films) -> PneumoniaNet:
+        """Run what is not done yet, and return the network with the last phase's weights.
+
+        ``network`` holds the starting weights and is changed. Progress goes to standard error.
+
+        Raises:
+            TrainingError: the disk is full, or the loss became infinite. What was reached is kept.
+        """
+        network.to(self.device, memory_format=torch.channels_last)
+        for number, phase in enumerate(self.recipe.phases, start=1):
+            if phase.epochs:
+                self._phase(number, phase, network, training, validation)
+        return network.eval()
+
+    def logits(self, network: PneumoniaNet, films: Films) -> npt.NDArray[np.float64]:
+        """Logits of films that are not augmented, (N,), in float32."""
+        network.eval()
+        batches = FilmBatches(films.pixels[None], films.labels)
+        with torch.inference_mode():
+            parts = [
+                network(batches[rows][0][:, None].to(self.device).contiguous(memory_format=torch.channels_last))
+                for rows in _slices(len(films.labels))
+            ]
+        return torch.cat(parts).double().cpu().numpy()
+
+    def _phase(self, number: int, phase: Phase, network: PneumoniaNet, training: Films, validation: Films) -> None:
+        folder = self.folder / f"phase-{number}"
+        done = folder / WEIGHTS
+        if done.exists():
+            network.load_state_dict(load_file(done))
+            return
+        folder.mkdir(exist_ok=True)
+        seed = self.recipe.seed * 1000 + number
+        torch.manual_seed(seed)
+        network.unfreeze_from(phase.unfreeze, batch_norm=self.recipe.network.batch_norm == "train")
+        weights = class_weights(torch.from_numpy(training.labels)) if self.recipe.balance.class_weights else (1.0, 1.0)
+        with _full_disk(folder):
+            module = PhaseModule(network, self.recipe, phase, weights=weights, seed=seed)
+            loaders = self._loaders(folder, phase, network, training, validation, seed)
+            trainer = self._trainer(number, phase, folder)
+            last = folder / "last.ckpt"
+            trainer.fit(module, *loaders, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+            if trainer.interrupted:
+                raise KeyboardInterrupt
+            if phase.keep == "best":
+                state = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
+                network.load_state_dict(_of_network(state))
+            if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+                raise TrainingError(f"{folder}: the weights became infinite; lower the learning rate of this phase")
+            draft = folder / "weights.part"
+            save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, draft)
+            draft.replace(done)
+        for leftover in (*folder.glob("*.ckpt"), *folder.glob("*.npy")):
+            leftover.unlink()
+
+    def _loaders(
+        self, folder: Path, phase: Phase, network: PneumoniaNet, training: Films, validation: Films, seed: int
+    ) -> tuple[DataLoader[Any], DataLoader[Any]]:
+        inputs: dict[str, npt.NDArray[Any]] = {}
+        for name, films in (("training", training), ("validation", validation)):
+            inputs[name] = films.pixels[None]
+            if not phase.cached_views:
+                continue
+            views = phase.cached_views if name == "training" else 1
+            total = views * len(films.labels)
+            with progress_bar(f"{folder.name}: frozen stages on {name} films", total) as advance:
+                inputs[name] = cache_activations(
+                    network,
+                    inputs[name],
+                    folder / f"{name}.npy",
+                    views=views,
+                    augment=build_augmentation(self.recipe.augmentation),
+                    seed=seed,
+                    device=self.device,
+                    dtype=self.precision,
+                    progress=advance,
+                )
+        order = EpochOrder(
+            training.labels,
+            batch_size=self.recipe.batch_size,
+            seed=seed,
+            views=len(inputs["training"]),
+            oversample=self.recipe.balance.oversample,
+        )
+        return (
+            DataLoader(FilmBatches(inputs["training"], training.labels), sampler=order, batch_size=None),
+            DataLoader(
+                FilmBatches(inputs["validation"], validation.labels),
+                sampler=_slices(len(validation.labels)),
+                batch_size=None,
+            ),
+        )
+
+    def _trainer(self, number: int, phase: Phase, folder: Path) -> Trainer:
+        def checkpoint(name: str, **options: Any) -> ModelCheckpoint:
+            return ModelCheckpoint(folder, name, enable_version_counter=False, save_top_k=1, **options)
+
+        callbacks: list[Callback] = [Curve(self.folder, number)]
+        if self.recipe.ema:
+            callbacks.append(ExponentialAverage(self.recipe.ema))
+        if phase.early_stopping:
+            callbacks.append(EarlyStopping("val_loss", patience=phase.early_stopping))
+        if phase.keep == "best":
+            callbacks.append(checkpoint("best", monitor="val_loss", save_on_train_epoch_end=True))
+        callbacks.append(checkpoint("last", save_on_train_epoch_end=True))
+        visible = sys.stderr.isatty()
+        if visible:
+            callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+        return Trainer(
+            accelerator="gpu" if self.device.type == "cuda" else "cpu",
+            devices=1,
+            precision="bf16-mixed" if self.precision == torch.bfloat16 else "32-true",
+            max_epochs=phase.epochs,
+            accumulate_grad_batches=self.recipe.accumulate,
+            callbacks=callbacks,
+            logger=False,
+            enable_progress_bar=visible,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=folder,
+        )
+
+
+def _of_network(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+
+
+def _slices(count: int) -> list[list[int]]:
+    return [list(range(start, min(start + VALIDATION_BATCH, count))) for start in range(0, count, VALIDATION_BATCH)]
+
+
+def _processor() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".part")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _full_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"{folder}: the run cannot be written ({error.strerror}); make room and give the same command again, "
+            "it goes on from the last finished epoch"
+        ) from None
