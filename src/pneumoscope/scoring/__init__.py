@@ -1,0 +1,40 @@
+"""From films to predictions: runtimes, the predictor, and the schema of what it says."""
+
+from pneumoscope.scoring.files import Films, find_films
+from pneumoscope.scoring.geometry import SeenSquare, cell_coordinates, seen_square
+from pneumoscope.scoring.prediction import (
+    RESEARCH_NOTICE,
+    Decision,
+    FilmSummary,
+    ModelUsed,
+    Peak,
+    Prediction,
+    Reason,
+    SaliencySummary,
+    percent,
+)
+from pneumoscope.scoring.predictor import Predictor, Scored
+from pneumoscope.scoring.runtime import Runtime, Scores, TorchRuntime, score_pixels
+
+__all__ = [
+    "RESEARCH_NOTICE",
+    "Decision",
+    "FilmSummary",
+    "Films",
+    "ModelUsed",
+    "Peak",
+    "Prediction",
+    "Predictor",
+    "Reason",
+    "Runtime",
+    "SaliencySummary",
+    "Scored",
+    "Scores",
+    "SeenSquare",
+    "TorchRuntime",
+    "cell_coordinates",
+    "find_films",
+    "percent",
+    "score_pixels",
+    "seen_square",
+]

@@ -1,0 +1,154 @@
+"""``pneumoscope predict``: score films and folders of films."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from pneumoscope.bundle import InputSpec
+    from pneumoscope.scoring import Prediction, Predictor, Scored
+
+STYLES = {"pneumonia": "bold red", "normal": "green", "refer": "yellow", "unsuitable": "magenta"}
+
+
+def predict(
+    films: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES|DIRS...", help="Films, or folders searched for films.", show_default=False),
+    ],
+    bundle: Annotated[str, typer.Option(metavar="NAME|DIR", help="The trained model.")] = "default",
+    operating_point: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array instead of the table.")] = False,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the predictions as a table too.")
+    ] = None,
+    heatmaps: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a picture of film and heat map for each scored film.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Films scored at a time.")] = 8,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """Score chest films: pneumonia, normal, or unsuitable, with probability and reasons.
+
+    Exit status 0: every film was read; 1: some could not be; 2: wrong use.
+    """
+    from pneumoscope.cli._output import console, print_json, refuse_existing
+    from pneumoscope.scoring import find_films
+
+    for place in (csv_file, heatmaps):
+        if place:
+            refuse_existing(place, overwrite=overwrite)
+    found = find_films(films)
+
+    from pneumoscope.bundle import load_bundle
+    from pneumoscope.scoring import Predictor
+
+    predictor = Predictor(load_bundle(bundle), operating_point=operating_point, batch_size=batch_size)
+    predictions = _score(predictor, found.files, heatmaps)
+    if as_json:
+        print_json([prediction.model_dump(mode="json") for prediction in predictions])
+    else:
+        console().print(_table(predictions))
+        console().print(_summary(predictions))
+    if found.skipped:
+        console(stderr=True).print(f"Passed over {len(found.skipped)} files that are no films.")
+    if csv_file:
+        _write_csv(predictions, csv_file)
+    if any(prediction.failed for prediction in predictions):
+        raise typer.Exit(1)
+
+
+def _score(predictor: Predictor, files: Sequence[Path], heatmaps: Path | None) -> list[Prediction]:
+    from pneumoscope.cli._output import make_folder
+    from pneumoscope.progress import progress_bar
+
+    pictures = _Pictures(make_folder(heatmaps), predictor.spec.input) if heatmaps else None
+    predictions = []
+    with progress_bar("Scoring", len(files)) if len(files) > 1 else nullcontext(lambda done: None) as advance:
+        for scored in predictor.predict_files(files, keep_films=pictures is not None):
+            predictions.append(pictures.draw(scored) if pictures else scored.prediction)
+            advance(1)
+    return predictions
+
+
+class _Pictures:
+    """Writes one picture per scored film into a folder, each under its film's name."""
+
+    def __init__(self, folder: Path, spec: InputSpec) -> None:
+        self._folder = folder
+        self._spec = spec
+        self._taken: Counter[str] = Counter()
+
+    def draw(self, scored: Scored) -> Prediction:
+        """The prediction, with its picture's place if the film was scored."""
+        from pneumoscope.explanation import save_explanation
+
+        prediction = scored.prediction
+        if prediction.saliency is None:
+            return prediction
+        stem = Path(prediction.file).stem
+        self._taken[stem] += 1
+        # Films of one name from several folders, or in several formats, get a number each.
+        name = stem if self._taken[stem] == 1 else f"{stem}~{self._taken[stem]}"
+        place = self._folder / f"{name}.png"
+        save_explanation(scored, self._spec, place)
+        summary = prediction.saliency.model_copy(update={"heat_map": str(place)})
+        return prediction.model_copy(update={"saliency": summary})
+
+
+def _table(predictions: Sequence[Prediction]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from pneumoscope.scoring import percent
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Film", overflow="fold", ratio=2)
+    table.add_column("Decision", no_wrap=True)
+    table.add_column("Probability", justify="right", no_wrap=True)
+    table.add_column("Why", overflow="fold", ratio=3)
+    for prediction in predictions:
+        decision = Text("unreadable" if prediction.failed else prediction.decision, STYLES[prediction.decision])
+        probability = "–" if prediction.probability is None else percent(prediction.probability)
+        why = " ".join(reason.message for reason in prediction.reasons)
+        table.add_row(Text(prediction.file), decision, probability, Text(why))
+    return table
+
+
+def _summary(predictions: Sequence[Prediction]) -> Text:
+    from rich.text import Text
+
+    from pneumoscope.scoring import RESEARCH_NOTICE, percent
+
+    counts = Counter("unreadable" if prediction.failed else prediction.decision for prediction in predictions)
+    films = "1 film" if len(predictions) == 1 else f"{len(predictions)} films"
+    model, point = predictions[0].model, predictions[0].operating_point
+    aim = point.promised_sensitivity
+    promise = f", chosen for a sensitivity of {percent(aim)}" if aim else ""
+    return Text(
+        f"\n{films}: {', '.join(f'{count} {decision}' for decision, count in counts.most_common())}.\n"
+        f"Model {model.name} ({model.sha256[:12]}), operating point “{point.name}”: "
+        f"threshold {percent(point.threshold)}{promise}.\n{RESEARCH_NOTICE}"
+    )
+
+
+def _write_csv(predictions: Sequence[Prediction], path: Path) -> None:
+    from pneumoscope.cli._output import draft
+
+    rows = [prediction.row() for prediction in predictions]
+    with draft(path) as place, place.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

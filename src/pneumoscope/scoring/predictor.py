@@ -1,0 +1,199 @@
+"""From films to predictions: reading and scoring overlap, order is kept, memory is bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pneumoscope import __version__
+from pneumoscope.bundle import Bundle
+from pneumoscope.errors import BundleError, ImageError
+from pneumoscope.radiograph import Radiograph, assess, fit, read_radiograph
+from pneumoscope.scoring.geometry import peak
+from pneumoscope.scoring.prediction import FilmSummary, ModelUsed, Peak, Prediction, Reason, SaliencySummary, decide
+from pneumoscope.scoring.runtime import Runtime, TorchRuntime, checked
+
+_log = logging.getLogger(__name__)
+Source = TypeVar("Source")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A prediction with the arrays that it was made from.
+
+    ``saliency`` (h, w) float32 ≥ 0 is there where the film was scored, ``film`` where films are kept.
+    """
+
+    prediction: Prediction
+    saliency: npt.NDArray[np.float32] | None = None
+    film: Radiograph | None = None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A film on its way to the network; ``pixels`` (S, S) uint8 is None where it must not be scored."""
+
+    name: str
+    reasons: tuple[Reason, ...]
+    seconds: float
+    sha256: str | None = None
+    failed: bool = False
+    summary: FilmSummary | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
+    film: Radiograph | None = None
+
+
+class Predictor:
+    """Scores films with one bundle at one operating point.
+
+    Args:
+        bundle: the trained model.
+        operating_point: its name; the bundle's default if None.
+        runtime: runs the network; PyTorch if None.
+        batch_size: films scored at a time; at most three times as many are held in memory.
+
+    Raises:
+        BundleError: the bundle has no such operating point, or its weights are missing or damaged.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, operating_point: str | None = None, runtime: Runtime | None = None, batch_size: int = 8
+    ) -> None:
+        try:
+            self._point = bundle.spec.operating_point(operating_point)
+        except ValueError as error:
+            raise BundleError(str(error)) from None
+        self.spec = bundle.spec
+        self._runtime = runtime or TorchRuntime(bundle)
+        self._batch_size = batch_size
+        self._model = ModelUsed(
+            name=bundle.spec.name, sha256=bundle.sha256, software=__version__, runtime=self._runtime.name
+        )
+
+    def predict_files(self, paths: Iterable[Path], *, keep_films: bool = False) -> Iterator[Scored]:
+        """Score files, in their order. A file that cannot be read is reported as ``failed`` and the run goes on.
+
+        Args:
+            paths: files, read as they are needed.
+            keep_films: hand out the films at full size too, for pictures of the saliency map.
+
+        Raises:
+            BundleError: the network answers with something that is no number.
+        """
+        return self._stream(paths, lambda path: self._read(path, keep_films))
+
+    def predict(self, films: Iterable[Radiograph]) -> Iterator[Scored]:
+        """Score films that are read already, in their order. They have no ``input_sha256``.
+
+        Raises:
+            BundleError: the network answers with something that is no number.
+        """
+        return self._stream(films, lambda film: self._prepare(film, film.source, perf_counter()))
+
+    def _stream(self, sources: Iterable[Source], prepare: Callable[[Source], _Prepared]) -> Iterator[Scored]:
+        waiting = iter(sources)
+        pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+        try:
+            # While one batch is scored here, the threads read the next one.
+            ahead = deque(pool.submit(prepare, source) for source in islice(waiting, 2 * self._batch_size))
+            while ahead:
+                batch = [ahead.popleft().result() for _ in range(min(self._batch_size, len(ahead)))]
+                ahead.extend(pool.submit(prepare, source) for source in islice(waiting, len(batch)))
+                yield from self._score(batch)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _read(self, path: Path, keep_film: bool) -> _Prepared:
+        started = perf_counter()
+        # File names need not be valid text, but the name goes into JSON and reports.
+        name = str(path).encode("utf-8", "replace").decode()
+        digest = None
+        try:
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            film = read_radiograph(content, name=name)
+            prepared = self._prepare(film, name, started, digest)
+            return prepared if keep_film else replace(prepared, film=None)
+        except ImageError as error:
+            reason = Reason(code=error.code, message=str(error).removeprefix(f"{name}: "))
+        except OSError as error:
+            reason = Reason(code="unreadable", message=f"The file cannot be opened ({error.strerror}).")
+        except Exception as error:  # a run over many films must outlive whatever one of them does to a decoder
+            _log.debug("%s", name, exc_info=True)
+            reason = Reason(code="unexpected", message=f"Reading failed ({type(error).__name__}: {error}).")
+        return _Prepared(name, (reason,), perf_counter() - started, digest, failed=True)
+
+    def _prepare(self, film: Radiograph, name: str, started: float, digest: str | None = None) -> _Prepared:
+        findings = assess(film)
+        pixels = None
+        if not any(finding.refuses for finding in findings):
+            square = fit(film.pixels, self.spec.input.size, self.spec.input.fit)
+            pixels = np.rint(square * 255).astype(np.uint8)  # as in training and evaluation
+        known = film.metadata
+        height, width = film.pixels.shape
+        return _Prepared(
+            name,
+            tuple(Reason(code=finding.code, message=finding.message) for finding in findings),
+            perf_counter() - started,
+            digest,
+            summary=FilmSummary(
+                width=width, height=height, modality=known.modality, view=known.view, age=known.age, sex=known.sex
+            ),
+            pixels=pixels,
+            film=film,
+        )
+
+    def _score(self, batch: list[_Prepared]) -> Iterator[Scored]:
+        films = [item.pixels for item in batch if item.pixels is not None]
+        started = perf_counter()
+        scores = iter(zip(*checked(self._runtime.run(np.stack(films)[:, None]))[:2], strict=True) if films else ())
+        seconds = (perf_counter() - started) / max(1, len(films))
+        for item in batch:
+            if item.pixels is None:
+                yield Scored(self._prediction(item, item.reasons), film=item.film)
+            else:
+                logit, saliency = next(scores)
+                yield Scored(self._scored(item, float(logit), saliency, seconds), saliency, item.film)
+
+    def _scored(self, item: _Prepared, logit: float, saliency: npt.NDArray[np.float32], seconds: float) -> Prediction:
+        probability = float(self.spec.calibration.probability(np.asarray(logit)))
+        decision, reason = decide(probability, self._point)
+        assert item.summary is not None  # whatever has pixels has a summary
+        place = peak(saliency, (item.summary.height, item.summary.width), self.spec.input)
+        return self._prediction(
+            item,
+            (reason, *item.reasons),
+            seconds,
+            decision=decision,
+            probability=probability,
+            logit=logit,
+            saliency=SaliencySummary(grid=saliency.shape, peak=Peak(x=place[0], y=place[1]) if place else None),
+        )
+
+    def _prediction(
+        self, item: _Prepared, reasons: tuple[Reason, ...], seconds: float = 0.0, **score: Any
+    ) -> Prediction:
+        result = {"decision": "unsuitable", "probability": None, "logit": None} | score
+        return Prediction(
+            file=item.name,
+            input_sha256=item.sha256,
+            failed=item.failed,
+            reasons=reasons,
+            operating_point=self._point,
+            model=self._model,
+            film=item.summary,
+            elapsed_ms=round(1000 * (item.seconds + seconds), 1),
+            **result,
+        )

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from pneumoscope.bundle import OperatingPoint
+from pneumoscope.scoring import ModelUsed, Prediction, Reason, percent
+from pneumoscope.scoring.prediction import decide
+
+POINT = OperatingPoint(name="p95", threshold=0.3, promised_sensitivity=0.95)
+MODEL = ModelUsed(name="tiny", sha256="0" * 64, software="0.1.0", runtime="torch")
+
+
+def _unsuitable(**changes: object) -> Prediction:
+    fields = {
+        "file": "leg.dcm",
+        "input_sha256": None,
+        "decision": "unsuitable",
+        "probability": None,
+        "logit": None,
+        "reasons": (Reason(code="body-part", message="A leg."),),
+        "operating_point": POINT,
+        "model": MODEL,
+        "elapsed_ms": 1.0,
+    }
+    return Prediction.model_validate(fields | changes)
+
+
+def test_threshold_itself_is_pneumonia() -> None:
+    assert decide(0.3, POINT)[0] == "pneumonia"
+    assert decide(0.29999, POINT)[0] == "normal"
+    assert "30.0%" in decide(0.2, POINT)[1].message
+    assert "p95" in decide(0.2, POINT)[1].message
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0.0%"), (1e-9, "<0.1%"), (0.0314, "3.1%"), (0.99999, ">99.9%"), (1.0, "100.0%")],
+)
+def test_percent_never_rounds_to_certainty(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_json_survives_a_round_trip() -> None:
+    prediction = _unsuitable()
+    text = prediction.model_dump_json()
+    assert Prediction.model_validate_json(text) == prediction
+    assert json.loads(text)["schema_version"] == 1
+    assert "Research use only" in json.loads(text)["notice"]
+
+
+@pytest.mark.parametrize("changes", [{"probability": 1.5}, {"decision": "ill"}, {"patient_name": "x"}, {"reasons": ()}])
+def test_schema_refuses(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        _unsuitable(**changes)
+
+
+def test_row_of_an_unsuitable_film_has_every_column() -> None:
+    row = _unsuitable().row()
+    assert row["reasons"] == "A leg."
+    assert row["probability"] is None
+    assert all(value is None or isinstance(value, str | float | bool | int) for value in row.values())
