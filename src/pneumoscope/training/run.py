@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,9 +124,10 @@ class TrainingRun:
         with _full_disk(folder):
             module = PhaseModule(network, self.recipe, phase, weights=weights, seed=seed)
             loaders = self._loaders(folder, phase, network, training, validation, seed)
-            trainer = self._trainer(number, phase, folder)
             last = folder / "last.ckpt"
-            trainer.fit(module, *loaders, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+            with _quiet_lightning():
+                trainer = self._trainer(number, phase, folder)
+                trainer.fit(module, *loaders, ckpt_path=str(last) if last.exists() else None, weights_only=True)
             if trainer.interrupted:
                 raise KeyboardInterrupt
             if phase.keep == "best":
@@ -226,6 +229,21 @@ def _write(path: Path, text: str) -> None:
         draft.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning from advertising and from warning of what is meant: frozen stages and a folder to resume in."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (".*module.s. in eval mode", "Checkpoint directory .* exists", ".*treespec, LeafSpec"):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager
