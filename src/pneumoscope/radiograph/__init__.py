@@ -1,0 +1,8 @@
+"""One film: read it from a file, bring it to one convention, judge whether it may be scored at all."""
+
+from pneumoscope.radiograph.film import Metadata, Radiograph
+from pneumoscope.radiograph.geometry import fit
+from pneumoscope.radiograph.read import read_radiograph
+from pneumoscope.radiograph.suitability import Finding, assess
+
+__all__ = ["Finding", "Metadata", "Radiograph", "assess", "fit", "read_radiograph"]
