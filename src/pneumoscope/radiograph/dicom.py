@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydicom import Dataset, dcmread
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
