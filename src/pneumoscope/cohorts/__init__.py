@@ -1,0 +1,29 @@
+"""Many films: every data set as one table of cases, fetched, audited and split."""
+
+from pneumoscope.cohorts.audit import Audit, Overlap, SplitCounts, audit
+from pneumoscope.cohorts.cohort import Cohort
+from pneumoscope.cohorts.fetch import data_folder, fetch
+from pneumoscope.cohorts.films import read_case, read_cases
+from pneumoscope.cohorts.folds import grouped_folds, with_patients
+from pneumoscope.cohorts.loading import load_cohort
+from pneumoscope.cohorts.registry import DATA_SETS, DataSet, RemoteFile
+from pneumoscope.cohorts.table import COLUMNS
+
+__all__ = [
+    "COLUMNS",
+    "DATA_SETS",
+    "Audit",
+    "Cohort",
+    "DataSet",
+    "Overlap",
+    "RemoteFile",
+    "SplitCounts",
+    "audit",
+    "data_folder",
+    "fetch",
+    "grouped_folds",
+    "load_cohort",
+    "read_case",
+    "read_cases",
+    "with_patients",
+]

@@ -1,0 +1,103 @@
+"""Folds that keep each patient's films together, and patients for PneumoniaMNIST, which names none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pneumoscope.cohorts.cohort import Cohort
+from pneumoscope.cohorts.fingerprints import connected, fingerprint
+from pneumoscope.cohorts.manifest import read_table
+from pneumoscope.cohorts.npz import split_npz_path
+from pneumoscope.errors import CohortError
+
+
+def grouped_folds(
+    cohort: Cohort,
+    k: int,
+    seed: int,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> npt.NDArray[np.int64]:
+    """A fold for each case: patients apart, both classes in each fold in nearly the cohort's proportion.
+
+    Films of one patient, and films with identical pixels whoever they are said to be of, are in one fold. A case
+    without patient is a patient of its own. Every film is read once, to find the identical ones.
+
+    Args:
+        cohort: every case labelled.
+        k: folds, at least 2.
+        seed: the same seed gives the same folds.
+        workers, progress: as for :meth:`Cohort.pixels`.
+
+    Returns:
+        (N,) fold, 0 … k−1.
+
+    Raises:
+        CohortError: a case without label, or too few patients of one class.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    cohort.require_both_classes()
+    labels = cohort.labels
+    groups = _groups(cohort, fingerprint(cohort, workers=workers, progress=progress).identical)
+    for label, word in enumerate(("normal", "pneumonia")):
+        patients = len(np.unique(groups[labels == label]))
+        if not 2 <= k <= patients:
+            raise CohortError(
+                f"{cohort.name}: {k} folds cannot be made of {patients} patients with {word} films; "
+                f"take 2 to {patients}"
+            )
+    folds = np.empty(len(cohort), dtype=np.int64)
+    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+    for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(cohort)), labels, groups)):
+        folds[rows] = fold
+    return folds
+
+
+def with_patients(cohort: Cohort, cases_csv: str | Path) -> Cohort:
+    """PneumoniaMNIST with the patients that another table found for its films.
+
+    Args:
+        cohort: PneumoniaMNIST of any size.
+        cases_csv: a table with ``patient_id``, ``mnist_split`` and ``mnist_index``, the film's position in
+            PneumoniaMNIST. Where it has ``match_rmse`` and gives one position to several rows, the row that
+            matches best has it.
+
+    Returns:
+        The cohort with ``patient_id``, missing for films that the table does not have.
+
+    Raises:
+        CohortError: the table lacks these columns, or the cohort is none of ``.npz`` files.
+    """
+    file = Path(cases_csv)
+    table = read_table(file)
+    keys = ["mnist_split", "mnist_index"]
+    lacking = [column for column in (*keys, "patient_id") if column not in table]
+    if lacking:
+        raise CohortError(f"{file}: has no column {', '.join(lacking)}; it cannot name the patients of PneumoniaMNIST")
+    table = table.dropna(subset=[*keys, "patient_id"])
+    table["mnist_index"] = pd.to_numeric(table["mnist_index"]).astype("int64")
+    if "match_rmse" in table:
+        table = table.assign(match_rmse=pd.to_numeric(table["match_rmse"])).sort_values("match_rmse", kind="stable")
+    patients = table.drop_duplicates(keys).set_index(keys)["patient_id"].to_dict()
+    films = [split_npz_path(path) for path in cohort.cases["path"]]
+    if None in films:
+        raise CohortError(f"{cohort.name}: is not PneumoniaMNIST; only that set's films can get patients from {file}")
+    found = [patients.get(film[1:], pd.NA) for film in films if film]
+    return replace(cohort, cases=cohort.cases.assign(patient_id=pd.array(found, dtype="string")))
+
+
+def _groups(cohort: Cohort, identical: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(N,) groups of films that share a patient or their pixels, directly or through other films."""
+    patients = cohort.cases["patient_id"]
+    first = patients.groupby(patients).transform(lambda rows: rows.index[0])
+    rows = np.arange(len(cohort))
+    same_patient = first.fillna(patients.index.to_series()).to_numpy(np.int64)
+    return connected(len(cohort), np.concatenate([np.stack([rows, same_patient], 1), np.stack([rows, identical], 1)]))
