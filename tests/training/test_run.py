@@ -44,7 +44,7 @@ def films() -> Films:
 def fresh_network() -> PneumoniaNet:
     """Random weights through which films stay distinguishable."""
     torch.manual_seed(7)
-    network = PneumoniaNet(dropout=0.0)
+    network = PneumoniaNet()
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)

@@ -42,9 +42,9 @@ class PhaseModule(LightningModule):
         self.auc = BinaryAUROC()
         self.accuracy = BinaryAccuracy()
 
-    def on_train_epoch_start(self) -> None:
-        # An epoch's random changes depend on the seed and its number alone, so a resumed run repeats them.
-        torch.manual_seed(hash((self.seed, self.current_epoch)) % 2**63)
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        # A batch's random changes depend on the seed and its place alone, so a resumed run repeats them.
+        torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx)) % 2**63)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         inputs, labels = batch

@@ -124,6 +124,7 @@ class TrainingRun:
         with _full_disk(folder):
             module = PhaseModule(network, self.recipe, phase, weights=weights, seed=seed)
             loaders = self._loaders(folder, phase, network, training, validation, seed)
+            network.train()  # the trainer takes modules in the mode that it finds them in
             last = folder / "last.ckpt"
             with _quiet_lightning():
                 trainer = self._trainer(number, phase, folder)
