@@ -47,7 +47,7 @@ class Cohort:
         missing = int(self.cases["label"].isna().sum())
         if missing:
             raise CohortError(f"{self.name}: {missing} of {len(self)} cases have no label; leave them out first")
-        return np.asarray(self.cases["label"], dtype=np.int64)
+        return np.array(self.cases["label"], dtype=np.int64)
 
     def select(self, split: str) -> Cohort:
         """The cases of one split; ``"all"`` is every case.
