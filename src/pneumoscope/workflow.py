@@ -1,0 +1,157 @@
+"""From a recipe and films to a calibrated bundle: the training flow, end to end."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pneumoscope import __version__
+from pneumoscope.bundle import Architecture, Bundle, BundleSpec, InputSpec, load_bundle, save_bundle
+from pneumoscope.errors import CohortError
+from pneumoscope.progress import progress_bar
+from pneumoscope.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from pneumoscope.cohorts import Cohort
+    from pneumoscope.network import InitialWeights
+    from pneumoscope.training.run import Films
+
+BUNDLE = "bundle"
+"""Folder of the finished bundle inside a run folder."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Films to train or validate on, and what is said of them in the run's record."""
+
+    cohort: Cohort
+    films: Films
+    record: dict[str, Any]
+
+
+def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None, out: Path) -> Bundle:
+    """Train as the recipe says and write the bundle to ``out/bundle``; a run that was interrupted goes on.
+
+    The splits ``train`` and ``val`` are used, and no other. Probabilities are calibrated, and operating points
+    chosen, on validation films of patients that the network was not trained on, as far as patients are known.
+
+    Args:
+        recipe: what to do.
+        cohort: films with labels and splits.
+        weights: the trunk's starting weights; None starts from random ones.
+        out: the run folder.
+
+    Raises:
+        CohortError: a split is missing or has one class only.
+        OutputError: ``out`` holds something else.
+        TrainingError: the disk is full, or training diverged.
+    """
+    import torch
+
+    from pneumoscope.network import PneumoniaNet, load_trunk
+    from pneumoscope.training.run import TrainingRun
+
+    training, validation = (_split(cohort, name, recipe) for name in ("train", "val"))
+    unseen, words = _unseen(validation.cohort, training.cohort)
+    data = [training.record, validation.record]
+    origin = weights.provenance if weights else None
+    run = TrainingRun(out, recipe, {"data": data, "initial_weights": origin})
+    if (out / BUNDLE).exists():
+        return load_bundle(out / BUNDLE)
+    torch.manual_seed(recipe.seed)
+    network = PneumoniaNet(attention=recipe.network.attention, dropout=recipe.network.dropout)
+    if weights:
+        load_trunk(network.trunk, weights.tensors, origin=weights.provenance["source"])
+    run.train(network, training.films, validation.films)
+    spec = BundleSpec(
+        name=recipe.name,
+        description=recipe.description,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        software=__version__,
+        commit=_commit(),
+        architecture=Architecture(attention=recipe.network.attention, dropout=recipe.network.dropout),
+        input=InputSpec(size=recipe.input.size, fit=recipe.input.fit),
+        recipe=recipe.model_dump(mode="json"),
+        data=tuple(data),
+        initial_weights=origin,
+        default_operating_point="balanced",
+        **_calibrated(run.logits(network, validation.films)[unseen], validation.films.labels[unseen], words),
+    )
+    return save_bundle(spec, network.state_dict(), out / BUNDLE)
+
+
+def _split(cohort: Cohort, name: str, recipe: Recipe) -> Split:
+    import numpy as np
+
+    from pneumoscope.training.run import Films
+
+    chosen = cohort.select(name).require_both_classes()
+    with progress_bar(f"Reading {name} films", len(chosen)) as advance:
+        pixels = chosen.pixels(recipe.input.size, recipe.input.fit, progress=advance)
+    labels = chosen.labels
+    digest = hashlib.sha256(pixels.tobytes())
+    digest.update(labels.astype(np.uint8).tobytes())
+    record = {
+        "name": chosen.name,
+        "split": name,
+        "films": len(chosen),
+        "pneumonia": int(labels.sum()),
+        # Of the pixels at the input size and the labels, so that it says the same wherever the films lie.
+        "sha256": digest.hexdigest(),
+    }
+    return Split(chosen, Films(pixels, labels), record)
+
+
+def _calibrated(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], where: str) -> dict[str, Any]:
+    """Calibration and operating points for the specification."""
+    from pneumoscope.evaluation import choose_operating_points, fit_calibration
+
+    calibration = fit_calibration(labels, logits, fitted_on=where)
+    points = choose_operating_points(labels, calibration.probability(logits), chosen_on=where)
+    return {"calibration": calibration, "operating_points": points}
+
+
+def _unseen(validation: Cohort, training: Cohort) -> tuple[npt.NDArray[np.bool_], str]:
+    """(N,) which validation films show a patient that is not in training, and what they are called.
+
+    Raises:
+        CohortError: nothing of one class is left.
+    """
+    import numpy as np
+
+    patients = validation.cases["patient_id"]
+    if patients.isna().all():
+        every = np.ones(len(validation), dtype=bool)
+        return every, f"{len(validation)} validation films of {validation.name} (patients not known)"
+    rows = np.asarray(~patients.isin(training.cases["patient_id"].dropna()) & patients.notna(), dtype=bool)
+    if len(set(validation.labels[rows])) < 2:
+        raise CohortError(
+            f"{validation.name}: the validation films of patients outside the training split are not of both classes, "
+            "so nothing honest can be calibrated on; move whole patients from train to val"
+        )
+    return (
+        rows,
+        f"{int(rows.sum())} of {len(validation)} validation films, whose patients are not in the training split",
+    )
+
+
+def _commit() -> str | None:
+    """Commit of the checkout that this code runs from, with ``+`` where it was changed; None when installed."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
