@@ -12,7 +12,7 @@ from PIL import Image
 from pneumoscope.bundle import Bundle, BundleSpec, InputSpec, OperatingPoint
 from pneumoscope.errors import BundleError
 from pneumoscope.radiograph import read_radiograph
-from pneumoscope.scoring import Predictor, Scores, TorchRuntime, predictor
+from pneumoscope.scoring import Predictor, Scores, TorchRuntime
 
 
 class MeanRuntime:
@@ -128,18 +128,6 @@ def test_closing_the_stream_ends_its_threads(tmp_path: Path, bundle: Bundle) -> 
     next(stream)
     stream.close()
     assert threading.active_count() == before
-
-
-def test_a_decoder_that_breaks_down_is_one_failed_film(
-    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def explode(content: bytes, *, name: str) -> None:
-        raise ZeroDivisionError("division by zero")
-
-    monkeypatch.setattr(predictor, "read_radiograph", explode)
-    (scored,) = Predictor(bundle, runtime=MeanRuntime()).predict_files([_film(tmp_path / "film.png", 0.6)])
-    assert scored.prediction.failed
-    assert scored.prediction.reasons[0].code == "unexpected"
 
 
 def test_file_names_that_are_no_text(tmp_path: Path, bundle: Bundle) -> None:

@@ -52,8 +52,8 @@ def _use() -> str:
     return (
         "## Use\n\n"
         "For research on screening chest radiographs, and for teaching. Out of scope: any decision about a patient,\n"
-        "films of another kind than those it was trained on, and findings other than pneumonia. A heat map shows where a\n"
-        "score came from; it is not a localisation of disease."
+        "films of another kind than those it was trained on, and findings other than pneumonia. A heat map shows\n"
+        "where a score came from; it is not a localisation of disease."
     )
 
 

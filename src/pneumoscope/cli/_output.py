@@ -28,6 +28,11 @@ def console(*, stderr: bool = False) -> Console:
     return result
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 film``, ``2 films``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def print_json(document: Any) -> None:
     """One JSON document on standard output, in ASCII, so that no terminal's encoding can break it."""
     json.dump(document, sys.stdout, indent=2)

@@ -44,7 +44,7 @@ def predict(
 
     Exit status 0: every film was read; 1: some could not be; 2: wrong use.
     """
-    from pneumoscope.cli._output import console, print_json, refuse_existing
+    from pneumoscope.cli._output import console, counted, print_json, refuse_existing
     from pneumoscope.scoring import find_films
 
     for place in (csv_file, heatmaps):
@@ -63,7 +63,7 @@ def predict(
         console().print(_table(predictions))
         console().print(_summary(predictions))
     if found.skipped:
-        console(stderr=True).print(f"Passed over {len(found.skipped)} files that are no films.")
+        console(stderr=True).print(f"Passed over {counted(len(found.skipped), 'file')} not recognised as films.")
     if csv_file:
         _write_csv(predictions, csv_file)
     if any(prediction.failed for prediction in predictions):
@@ -115,10 +115,10 @@ def _table(predictions: Sequence[Prediction]) -> Table:
     from pneumoscope.scoring import percent
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Film", overflow="fold", ratio=2)
+    table.add_column("Film", overflow="fold")
     table.add_column("Decision", no_wrap=True)
     table.add_column("Probability", justify="right", no_wrap=True)
-    table.add_column("Why", overflow="fold", ratio=3)
+    table.add_column("Why", overflow="fold", min_width=24)
     for prediction in predictions:
         decision = Text("unreadable" if prediction.failed else prediction.decision, STYLES[prediction.decision])
         probability = "–" if prediction.probability is None else percent(prediction.probability)
@@ -130,10 +130,11 @@ def _table(predictions: Sequence[Prediction]) -> Table:
 def _summary(predictions: Sequence[Prediction]) -> Text:
     from rich.text import Text
 
+    from pneumoscope.cli._output import counted
     from pneumoscope.scoring import RESEARCH_NOTICE, percent
 
     counts = Counter("unreadable" if prediction.failed else prediction.decision for prediction in predictions)
-    films = "1 film" if len(predictions) == 1 else f"{len(predictions)} films"
+    films = counted(len(predictions), "film")
     model, point = predictions[0].model, predictions[0].operating_point
     aim = point.promised_sensitivity
     promise = f", chosen for a sensitivity of {percent(aim)}" if aim else ""

@@ -55,8 +55,8 @@ def choose_operating_points(labels: Labels, probability: Values, *, chosen_on: s
 
     ``balanced`` lies at the share of pneumonia among these films. For a calibrated probability that is where
     sensitivity + specificity is highest, so it is Youden's index (Cancer 1950) without its noise on few films.
-    ``youden`` is the empirical maximum, ``sensitivity-NN`` the highest threshold that reaches so much here, and ``half``
-    is 0.5. Empirical thresholds lie midway between two scores.
+    ``youden`` is the empirical maximum, ``sensitivity-NN`` the highest threshold that reaches so much here, and
+    ``half`` is 0.5. Empirical thresholds lie midway between two scores.
 
     Args:
         labels: (N,) of 0 and 1.

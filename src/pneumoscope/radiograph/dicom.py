@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import zlib
 from io import BytesIO
 from typing import Any
@@ -36,8 +37,7 @@ _SYNTAXES = {
     (False, False): ExplicitVRBigEndian,
 }
 _PIXEL_DATA_TAG = re.compile(rb"\xe0\x7f\x10\0|\x7f\xe0\0\x10")
-# Height and width as the codestream has them: JPEG and JPEG-LS frame header (SOF), JPEG 2000 image size (SIZ).
-_JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]..[\x02-\x10](..)(..)", re.DOTALL)
+_JPEG_FRAME_MARKERS = frozenset([*range(0xC0, 0xD0), 0xF7]) - {0xC4, 0xC8, 0xCC}
 _J2K_SIZE = re.compile(rb"\xff\x4f\xff\x51.{4}(....)(....)(....)(....)", re.DOTALL)
 
 
@@ -79,7 +79,8 @@ def _dataset(content: bytes) -> Dataset:
     """The data set, with a transfer syntax even where the file names none."""
     _check_deflated(content)
     dataset = dcmread(BytesIO(content), force=True)
-    if not any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows", "PixelData")):
+    known = ("SOPClassUID", "Modality", "Rows", "PixelData")
+    if content[128:132] != b"DICM" and not any(keyword in dataset for keyword in known):
         raise ImageError("the content is neither a DICOM data set nor another picture", code="not-an-image")
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
@@ -132,22 +133,29 @@ def _first_frame(dataset: Dataset, content: bytes) -> npt.NDArray[Any]:
     try:
         return pixel_array(dataset, index=0)
     except RuntimeError as error:  # JPEG Extended has an 8-bit and a 12-bit form, and Pillow knows only the first
-        if "does not support" in str(error):
+        if "does not support" in str(error) and "pylibjpeg:" not in str(error):
             raise unsupported from error
         raise
 
 
 def _check_codestream(frame: bytes, width: int, height: int) -> None:
     """Refuse compressed pictures of another size than the header says: decoders would allocate what they ask for."""
+    coded = _coded_size(frame)
+    if coded not in (None, (width, height)):
+        raise ImageError(
+            f"the header says {width} × {height} pixels and the compressed picture says otherwise; the file is damaged"
+        )
+
+
+def _coded_size(frame: bytes) -> tuple[int, int] | None:
+    """Width and height by the codestream: JPEG 2000 image size (SIZ), JPEG and JPEG-LS frame header (SOF)."""
     if match := _J2K_SIZE.search(frame):
         right, bottom, left, top = (int.from_bytes(group, "big") for group in match.groups())
-        coded = right - left, bottom - top
-    elif frame.startswith(b"\xff\xd8") and (match := _JPEG_FRAME.search(frame)):
-        coded = int.from_bytes(match[2], "big"), int.from_bytes(match[1], "big")
-    else:
-        return
-    if coded != (width, height):
-        raise ImageError(
-            f"the header says {width} × {height} pixels and the compressed picture {coded[0]} × {coded[1]};"
-            " the file is damaged"
-        )
+        return right - left, bottom - top
+    position = 2
+    while frame[position : position + 1] == b"\xff":
+        if frame[position + 1] in _JPEG_FRAME_MARKERS:
+            height, width = struct.unpack_from(">HH", frame, position + 5)
+            return width, height
+        position += 2 + int.from_bytes(frame[position + 2 : position + 4], "big")
+    return None

@@ -113,8 +113,8 @@ def _look_up(values: Values, item: Dataset, dataset: Dataset) -> tuple[Pixels, P
     else:
         table = np.atleast_1d(np.asarray(data))
     table = table[:entries].astype(np.float32)
-    positions = np.clip(np.rint(values).astype(np.int64) - first, 0, len(table) - 1)
-    return table[positions], table
+    within = np.clip(np.rint(values.astype(np.float32)), first, first + len(table) - 1)
+    return table[within.astype(np.int32) - first], table
 
 
 def _padding(stored: Values, dataset: Dataset) -> npt.NDArray[np.bool_] | None:

@@ -47,8 +47,10 @@ def find_films(sources: Iterable[Path]) -> Films:
         if source.is_dir():
             for path in _walk(source):
                 (files if _is_film(path) else skipped).setdefault(path)
-        elif source.exists():
+        elif source.is_file():
             files.setdefault(source)
+        elif source.exists():
+            raise ImageError(f"{source}: neither a file nor a folder; name films on disk", code="not-a-file")
         else:
             raise ImageError(f"{source}: no such file or folder; check the name", code="missing")
     if not files:

@@ -115,10 +115,10 @@ class Prediction(_Part):
 
 def decide(probability: float, point: OperatingPoint) -> tuple[Decision, Reason]:
     """The decision at an operating point, with its reason in words."""
-    threshold = f"the threshold of {percent(point.threshold)} (operating point “{point.name}”)"
+    threshold = f"the threshold of {percent(point.threshold)} (“{point.name}”)"
     if probability >= point.threshold:
-        return "pneumonia", Reason(code="at-or-above-threshold", message=f"Probability reaches {threshold}.")
-    return "normal", Reason(code="below-threshold", message=f"Probability is below {threshold}.")
+        return "pneumonia", Reason(code="at-or-above-threshold", message=f"Reaches {threshold}.")
+    return "normal", Reason(code="below-threshold", message=f"Below {threshold}.")
 
 
 def percent(share: float) -> str:

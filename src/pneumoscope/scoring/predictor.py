@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +24,6 @@ from pneumoscope.scoring.geometry import peak
 from pneumoscope.scoring.prediction import FilmSummary, ModelUsed, Peak, Prediction, Reason, SaliencySummary, decide
 from pneumoscope.scoring.runtime import Runtime, TorchRuntime, checked
 
-_log = logging.getLogger(__name__)
 Source = TypeVar("Source")
 
 
@@ -119,21 +117,14 @@ class Predictor:
         started = perf_counter()
         # File names need not be valid text, but the name goes into JSON and reports.
         name = str(path).encode("utf-8", "replace").decode()
-        digest = None
+        digest = _digest(path)
         try:
-            content = path.read_bytes()
-            digest = hashlib.sha256(content).hexdigest()
-            film = read_radiograph(content, name=name)
-            prepared = self._prepare(film, name, started, digest)
-            return prepared if keep_film else replace(prepared, film=None)
+            film = read_radiograph(path, name=name)
         except ImageError as error:
             reason = Reason(code=error.code, message=str(error).removeprefix(f"{name}: "))
-        except OSError as error:
-            reason = Reason(code="unreadable", message=f"The file cannot be opened ({error.strerror}).")
-        except Exception as error:  # a run over many films must outlive whatever one of them does to a decoder
-            _log.debug("%s", name, exc_info=True)
-            reason = Reason(code="unexpected", message=f"Reading failed ({type(error).__name__}: {error}).")
-        return _Prepared(name, (reason,), perf_counter() - started, digest, failed=True)
+            return _Prepared(name, (reason,), perf_counter() - started, digest, failed=True)
+        prepared = self._prepare(film, name, started, digest)
+        return prepared if keep_film else replace(prepared, film=None)
 
     def _prepare(self, film: Radiograph, name: str, started: float, digest: str | None = None) -> _Prepared:
         findings = assess(film)
@@ -197,3 +188,11 @@ class Predictor:
             elapsed_ms=round(1000 * (item.seconds + seconds), 1),
             **result,
         )
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None  # reading it as a film says what is wrong
