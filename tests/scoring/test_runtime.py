@@ -64,7 +64,9 @@ def test_a_score_that_is_no_number_is_an_error(pixels: np.ndarray) -> None:
 
         def run(self, batch: np.ndarray) -> Scores:
             n = len(batch)
-            return Scores(np.full(n, np.nan, np.float32), np.zeros((n, 2, 2), np.float32), np.zeros((n, 2048), np.float32))
+            return Scores(
+                np.full(n, np.nan, np.float32), np.zeros((n, 2, 2), np.float32), np.zeros((n, 2048), np.float32)
+            )
 
     with pytest.raises(BundleError, match="not a number"):
         score_pixels(Broken(), pixels)

@@ -53,7 +53,9 @@ class Bundle:
         except FileNotFoundError:
             raise BundleError(f"{self.path}: {WEIGHTS} is missing; copy the bundle again") from None
         if found != self.spec.weights_sha256:
-            raise BundleError(f"{self.path / WEIGHTS}: checksum differs from {SPEC}; the file is damaged or was changed")
+            raise BundleError(
+                f"{self.path / WEIGHTS}: checksum differs from {SPEC}; the file is damaged or was changed"
+            )
         return found
 
     def network(self) -> PneumoniaNet:

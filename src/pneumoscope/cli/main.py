@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from pneumoscope import __version__
 from pneumoscope.errors import PneumoscopeError
@@ -30,7 +30,7 @@ class _LazyVerbs(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
             return None
         found = getattr(import_module(f"pneumoscope.cli.{cmd_name}"), VERBS[cmd_name])

@@ -54,9 +54,11 @@ def choose_operating_points(labels: Labels, probability: Values, *, chosen_on: s
     """Thresholds on the calibrated probability.
 
     ``balanced`` lies at the share of pneumonia among these films. For a calibrated probability that is where
-    sensitivity + specificity is highest, so it is Youden's index (Cancer 1950) without its noise on few films.
-    ``youden`` is the empirical maximum, ``sensitivity-NN`` the highest threshold that reaches so much here, and
-    ``half`` is 0.5. Empirical thresholds lie midway between two scores.
+    sensitivity + specificity is highest: a film at that score is as likely among pneumonia as among normal films.
+    So it is Youden's index (Cancer 1950) without its noise on few films, and it does not depend on the mix of
+    classes in training: another mix moves the probabilities and the share together. ``youden`` is the empirical
+    maximum, ``sensitivity-NN`` the highest threshold that reaches so much here, and ``half`` is 0.5. Empirical
+    thresholds lie midway between two scores.
 
     Args:
         labels: (N,) of 0 and 1.
@@ -100,7 +102,8 @@ def _counts(labels: Labels, words: str) -> tuple[int, int]:
 
 
 def _share_at_or_above(ordered: Values, thresholds: Values) -> npt.NDArray[np.float64]:
-    return 1 - np.searchsorted(ordered, thresholds, side="left") / len(ordered)
+    # One division of whole numbers: 9/10 is the same number as a promise of 0.9, which 1 − 1/10 need not be.
+    return (len(ordered) - np.searchsorted(ordered, thresholds, side="left")) / len(ordered)
 
 
 def _sigmoid(values: Values) -> npt.NDArray[np.float64]:

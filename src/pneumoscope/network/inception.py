@@ -39,9 +39,17 @@ SMALLEST_INPUT = 75
 class ConvNormAct(nn.Module):
     """Convolution without bias, batch normalisation (eps 1e-3), ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int | tuple[int, int], **conv: int | tuple[int, int]):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int | tuple[int, int],
+        *,
+        stride: int = 1,
+        padding: int | tuple[int, int] = 0,
+    ):
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, bias=False, **conv)  # type: ignore[arg-type]
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding, bias=False)
         self.bn = nn.BatchNorm2d(out_channels, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -96,17 +104,16 @@ class InceptionC(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        row: dict[str, tuple[int, int]] = {"padding": (0, 3)}
-        column: dict[str, tuple[int, int]] = {"padding": (3, 0)}
+        row, column = (0, 3), (3, 0)
         self.branch1x1 = ConvNormAct(768, 192, 1)
         self.branch7x7_1 = ConvNormAct(768, width, 1)
-        self.branch7x7_2 = ConvNormAct(width, width, (1, 7), **row)
-        self.branch7x7_3 = ConvNormAct(width, 192, (7, 1), **column)
+        self.branch7x7_2 = ConvNormAct(width, width, (1, 7), padding=row)
+        self.branch7x7_3 = ConvNormAct(width, 192, (7, 1), padding=column)
         self.branch7x7dbl_1 = ConvNormAct(768, width, 1)
-        self.branch7x7dbl_2 = ConvNormAct(width, width, (7, 1), **column)
-        self.branch7x7dbl_3 = ConvNormAct(width, width, (1, 7), **row)
-        self.branch7x7dbl_4 = ConvNormAct(width, width, (7, 1), **column)
-        self.branch7x7dbl_5 = ConvNormAct(width, 192, (1, 7), **row)
+        self.branch7x7dbl_2 = ConvNormAct(width, width, (7, 1), padding=column)
+        self.branch7x7dbl_3 = ConvNormAct(width, width, (1, 7), padding=row)
+        self.branch7x7dbl_4 = ConvNormAct(width, width, (7, 1), padding=column)
+        self.branch7x7dbl_5 = ConvNormAct(width, 192, (1, 7), padding=row)
         self.branch_pool = ConvNormAct(768, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -152,7 +159,12 @@ class InceptionE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         three = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
-        fans = [self.branch3x3_2a(three), self.branch3x3_2b(three), self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)]
+        fans = [
+            self.branch3x3_2a(three),
+            self.branch3x3_2b(three),
+            self.branch3x3dbl_3a(double),
+            self.branch3x3dbl_3b(double),
+        ]
         return torch.cat([self.branch1x1(x), *fans, self.branch_pool(_average_pool(x))], 1)
 
 

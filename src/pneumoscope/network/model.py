@@ -126,6 +126,13 @@ class PneumoniaNet(nn.Module):
                 self.trunk.get_submodule(module).requires_grad_(name in trained)
         self.train(self.training)
 
+    def channels_last(self) -> PneumoniaNet:
+        """Lay convolutions out as processors and GPUs like them; values stay the same."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+        return self
+
     def train(self, mode: bool = True) -> PneumoniaNet:
         super().train(mode)
         still = self._frozen if self._batch_norm else tuple(STAGES)

@@ -30,9 +30,9 @@ SCALINGS: dict[str, InputScaling] = {
     # x / 127.5 − 1, as Keras Applications and the TensorFlow checkpoints (timm's tf_ and gluon-free ones) have it.
     "tensorflow": InputScaling((2.0, 2.0, 2.0), (-1.0, -1.0, -1.0)),
     # (x − mean) / std of ImageNet.
-    "imagenet": InputScaling(
-        (1 / 0.229, 1 / 0.224, 1 / 0.225), (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225)
-    ),
+    "imagenet": InputScaling((1 / 0.229, 1 / 0.224, 1 / 0.225), (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225)),
+    # x / 255, as many Keras generators feed it.
+    "unit": InputScaling((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)),
 }
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pneumoscope.bundle.spec import OperatingPoint
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 """Raised when a field changes its meaning or goes away; new optional fields do not raise it."""
 
 RESEARCH_NOTICE = "Research use only. Not a medical device and never a diagnosis."

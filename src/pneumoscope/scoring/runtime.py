@@ -59,7 +59,7 @@ class TorchRuntime:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
         self._lower = precision == "bfloat16"
-        self._network = bundle.network().to(self._device, memory_format=torch.channels_last)
+        self._network = bundle.network().to(self._device).channels_last()
         self.name = f"torch {torch.__version__} {self._device} {precision}"
 
     def run(self, batch: Batch) -> Scores:

@@ -49,7 +49,7 @@ def cache_activations(
     if path.exists():
         return np.load(path, mmap_mode="r")
     draft = path.with_suffix(".part.npy")
-    store: npt.NDArray[np.float16] | None = None
+    store: np.memmap[Any, Any] | None = None
     count = films.shape[1]
     network.eval()
     try:
@@ -61,11 +61,11 @@ def cache_activations(
                     batch = torch.from_numpy(films[0, rows]).to(device)[:, None].float() / 255
                     batch = batch if view == 0 else augment(batch)
                     values = network.encode(batch.contiguous(memory_format=torch.channels_last), network.entry)
-                    values = values.half().cpu().numpy()
+                    activations = values.half().cpu().numpy()
                     if store is None:
-                        shape = (views, count, *values.shape[1:])
+                        shape = (views, count, *activations.shape[1:])
                         store = np.lib.format.open_memmap(draft, mode="w+", dtype=np.float16, shape=shape)
-                    store[view, rows] = values
+                    store[view, rows] = activations
                     progress(rows.stop - rows.start)
         assert store is not None  # a cohort has at least one film
         store.flush()

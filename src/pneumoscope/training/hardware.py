@@ -24,7 +24,8 @@ def resolve_precision(wanted: Literal["auto", "float32", "bfloat16"], device: to
 
 
 def _seconds_per_convolution(dtype: torch.dtype) -> float:
-    layer = torch.nn.Conv2d(192, 192, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    layer = torch.nn.Conv2d(192, 192, 3, padding=1, bias=False)
+    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
     films = torch.zeros(8, 192, 17, 17).contiguous(memory_format=torch.channels_last)
     seconds = []
     with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):

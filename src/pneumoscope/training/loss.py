@@ -18,9 +18,7 @@ def class_weights(labels: Tensor) -> tuple[float, float]:
     return 0.5 / (1 - pneumonia), 0.5 / pneumonia
 
 
-def binary_loss(
-    logits: Tensor, targets: Tensor, settings: Loss, weights: tuple[float, float] = (1.0, 1.0)
-) -> Tensor:
+def binary_loss(logits: Tensor, targets: Tensor, settings: Loss, weights: tuple[float, float] = (1.0, 1.0)) -> Tensor:
     """Mean loss of a batch, a scalar.
 
     Cross-entropy, or focal loss ``-α_t (1 − p_t)^γ log p_t`` (Lin et al., ICCV 2017, arXiv:1708.02002), with

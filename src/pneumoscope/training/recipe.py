@@ -43,7 +43,9 @@ class Loss(Section):
 
     kind: Literal["focal", "cross-entropy"] = "cross-entropy"
     gamma: float = Field(2.0, ge=0, description="focusing exponent of the focal loss")
-    alpha: Share = Field(0.5, description="weight of pneumonia in the focal loss; normal gets 1 − alpha; 0.5 is neutral")
+    alpha: Share = Field(
+        0.5, description="weight of pneumonia in the focal loss; normal gets 1 − alpha; 0.5 is neutral"
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="labels become ε and 1 − ε")
 
 
@@ -92,7 +94,9 @@ class Phase(Section):
     plateau_patience: int = Field(2, ge=0)
     plateau_factor: float = Field(0.5, gt=0, lt=1)
     early_stopping: int = Field(3, ge=0, description="epochs without a better validation loss; 0 never stops early")
-    keep: Literal["best", "last"] = Field("best", description="weights of the best validation loss or of the last epoch")
+    keep: Literal["best", "last"] = Field(
+        "best", description="weights of the best validation loss or of the last epoch"
+    )
     cached_views: int = Field(
         0,
         ge=0,

@@ -93,7 +93,7 @@ class TrainingRun:
         Raises:
             TrainingError: the disk is full, or the loss became infinite. What was reached is kept.
         """
-        network.to(self.device, memory_format=torch.channels_last)
+        network.to(self.device).channels_last()
         for number, phase in enumerate(self.recipe.phases, start=1):
             if phase.epochs:
                 self._phase(number, phase, network, training, validation)

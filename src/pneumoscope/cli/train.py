@@ -1,0 +1,74 @@
+"""``pneumoscope train``: from a recipe and films to a bundle and its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+IMAGENET = "timm/inception_v3.tf_in1k"
+"""InceptionV3 as TensorFlow trained it on ImageNet, on the Hugging Face hub."""
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to do.", show_default=False)],
+    data: Annotated[
+        list[str],
+        typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several."),
+    ],
+    weights: Annotated[
+        str,
+        typer.Option(metavar="FILE|NAME|none", help="The trunk's starting weights; none starts from random ones."),
+    ] = IMAGENET,
+    scaling: Annotated[
+        str | None,
+        typer.Option(metavar="tensorflow|imagenet", help="Input scaling of the weights, where the file cannot tell."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run folder.", show_default="runs/NAME-OF-THE-RECIPE")
+    ] = None,
+    patients: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CASES.csv",
+            help="Patients of PneumoniaMNIST: columns patient_id, mnist_split, mnist_index.",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="COLUMN=HEADING,...", help="Headings of a CSV, such as path=Image,label=y.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the recipe's.", show_default=False)] = None,
+    report_on: Annotated[
+        str,
+        typer.Option(
+            metavar="SPLIT|none",
+            help="Split that judges the finished model. Use val or none while you are still choosing a recipe.",
+        ),
+    ] = "test",
+) -> None:
+    """Train a model as a recipe says, calibrate it, and report how good it is.
+
+    A run that was interrupted goes on where it was when the same command is given again.
+    """
+    from pneumoscope.cli.data import parse_columns
+    from pneumoscope.training.recipe import load_recipe
+
+    plan = load_recipe(recipe)
+    if seed is not None:
+        plan = plan.model_copy(update={"seed": seed})
+
+    from pneumoscope.cohorts import load_cohort, with_patients
+    from pneumoscope.network import load_initial_weights
+    from pneumoscope.workflow import train_bundle
+
+    out = out or Path("runs") / plan.name
+    cohort = load_cohort(data, columns=parse_columns(columns), preset=preset)
+    if patients:
+        cohort = with_patients(cohort, patients)
+    if report_on != "none":
+        # Whether the films that are to judge the model are there is better known before training than after.
+        cohort.select(report_on).require_both_classes()
+    start = None if weights == "none" else load_initial_weights(weights, scaling=scaling)
+    train_bundle(plan, cohort, start, out)
