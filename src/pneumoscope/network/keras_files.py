@@ -2,7 +2,8 @@
 
 Keras numbers layers as they are made (``conv2d``, ``conv2d_1`` …, from any number in a session that made several
 models), and InceptionV3 makes each convolution with its batch normalisation in the order in which the paper,
-torchvision and :class:`~pneumoscope.network.InceptionTrunk` list them. Sorted by number, the n-th of theirs is the n-th of ours.
+torchvision and :class:`~pneumoscope.network.InceptionTrunk` list them. Sorted by number, the n-th of theirs is the
+n-th of ours.
 """
 
 from __future__ import annotations
