@@ -1,8 +1,31 @@
 """How good a model is: calibration, operating points, figures with intervals, the report."""
 
+from pneumoscope.evaluation.comparison import Comparison, compare
+from pneumoscope.evaluation.decisions import ClassReport, Decisions, confusion_of, decisions_of
+from pneumoscope.evaluation.evaluate import Evaluation, NotScored, evaluate
+from pneumoscope.evaluation.intervals import Figure, proportion
 from pneumoscope.evaluation.operating import choose_operating_points, fit_calibration
+from pneumoscope.evaluation.predictions import score_cohort
+from pneumoscope.evaluation.ranking import delong, roc_auc
+from pneumoscope.evaluation.study import STUDY, Reference
 
 __all__ = [
+    "STUDY",
+    "ClassReport",
+    "Comparison",
+    "Decisions",
+    "Evaluation",
+    "Figure",
+    "NotScored",
+    "Reference",
     "choose_operating_points",
+    "compare",
+    "confusion_of",
+    "decisions_of",
+    "delong",
+    "evaluate",
     "fit_calibration",
+    "proportion",
+    "roc_auc",
+    "score_cohort",
 ]

@@ -1,0 +1,214 @@
+"""All figures of one model on one set of films."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from pneumoscope.bundle import BundleSpec, Calibration, OperatingPoint
+from pneumoscope.errors import EvaluationError
+from pneumoscope.evaluation.comparison import Comparison
+from pneumoscope.evaluation.decisions import Decisions, confusion_of, decisions_of, f1_interval
+from pneumoscope.evaluation.intervals import CONFIDENCE, Figure, percentile_interval
+from pneumoscope.evaluation.ranking import rank, roc_auc, weighted_areas
+from pneumoscope.evaluation.reliability import (
+    ReliabilityBin,
+    brier_losses,
+    calibration_error,
+    calibration_intercept,
+    calibration_slope,
+    log_losses,
+    reliability_bins,
+)
+from pneumoscope.evaluation.resampling import clusters, resamples
+from pneumoscope.evaluation.study import Reference, reference_for
+from pneumoscope.scoring import RESEARCH_NOTICE
+
+HALF = OperatingPoint(name="half", threshold=0.5, chosen_on="fixed")
+BOOTSTRAP = 2000
+"""Resamples."""
+
+
+class NotScored(BaseModel):
+    """A film that has a label but no score; it is in no figure."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    label: int
+    failed: bool = Field(description="it could not be read; otherwise it was refused as unsuitable")
+    reasons: str
+
+
+class Evaluation(BaseModel):
+    """How good a model is on a set of films: every figure with its 95% interval, null where it is undefined."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    model: str
+    model_sha256: str = Field(description="SHA-256 of the weights")
+    data: str
+    n: int = Field(description="films with a score")
+    normal: int
+    pneumonia: int
+    prevalence: float
+    not_scored: tuple[NotScored, ...] = ()
+    resampled_by: Literal["patient", "film"]
+    groups: int = Field(description="patients, and films without one; without any patients known, films")
+    bootstrap: int = Field(description="resamples")
+    seed: int
+    confidence: float = CONFIDENCE
+    roc_auc: Figure = Field(description="with DeLong's interval, which takes the films to be independent")
+    roc_auc_bootstrap: Figure
+    pr_auc: Figure = Field(description="average precision")
+    brier: Figure
+    log_loss: Figure
+    calibration_slope: Figure
+    calibration_intercept: Figure = Field(description="calibration in the large")
+    expected_calibration_error: float
+    calibration_bins: tuple[ReliabilityBin, ...]
+    calibration: Calibration
+    operating_point: str = Field(description="the one that decisions are judged at")
+    decisions: tuple[Decisions, ...] = Field(description="at 0.5, and at the operating point if that is another")
+    reference: Reference | None = Field(None, description="published figures on the same films")
+    comparison: Comparison | None = None
+    notice: str = RESEARCH_NOTICE
+
+    @property
+    def chosen(self) -> Decisions:
+        """Decisions at the operating point."""
+        return self.decisions[-1]
+
+    def headline(self) -> dict[str, Any]:
+        """The main figures in the form that a bundle's ``metrics`` and its card have."""
+        at = {key: getattr(self.chosen, key) for key in ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1")}
+        figures = {"roc_auc": self.roc_auc, "pr_auc": self.pr_auc, **at}
+        return {
+            "films": self.n,
+            "operating_point": self.operating_point,
+            **{name: figure.model_dump(mode="json") for name, figure in figures.items()},
+        }
+
+
+def evaluate(
+    predictions: pd.DataFrame,
+    spec: BundleSpec,
+    *,
+    data: str,
+    operating_point: str | None = None,
+    seed: int = 0,
+    bootstrap: int = BOOTSTRAP,
+) -> Evaluation:
+    """Judge a model's predictions.
+
+    Proportions have Wilson's intervals, ROC AUC has DeLong's and one by bootstrap. F1, average precision, Brier score
+    and log loss have percentile bootstrap intervals. The bootstrap draws patients where any are known, else films.
+
+    Args:
+        predictions: from :func:`score_cohort`.
+        spec: of the bundle that made them.
+        data: which films these are, in words.
+        operating_point: its name; the bundle's default if None.
+        seed: of the bootstrap.
+        bootstrap: resamples.
+
+    Raises:
+        EvaluationError: no film has a score, or the bundle has no such operating point.
+    """
+    try:
+        point = spec.operating_point(operating_point)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from None
+    scored = predictions[predictions["probability"].notna()]
+    if scored.empty:
+        raise EvaluationError(f"{data}: none of {len(predictions)} films could be scored; predict says why for each")
+    labels = np.array(scored["label"], dtype=np.int64)
+    probability = np.array(scored["probability"], dtype=np.float64)
+    # Logits keep apart what the probability, at its ends, no longer does.
+    scores = spec.calibration.slope * np.array(scored["logit"], dtype=np.float64) + spec.calibration.intercept
+    groups = clusters(scored["patient_id"])
+    points = (point,) if point.threshold == HALF.threshold else (HALF, point)
+    drawn = _bootstrap(labels, scores, probability, points, groups, bootstrap, seed)
+    brier, logs = brier_losses(labels, probability), log_losses(labels, scores)
+    areas = [float(area[0]) for area in weighted_areas(labels, rank(scores), np.ones((1, len(labels))))]
+    bins = reliability_bins(labels, probability)
+    return Evaluation(
+        model=spec.name,
+        model_sha256=spec.weights_sha256,
+        data=data,
+        n=len(labels),
+        normal=int(np.sum(labels == 0)),
+        pneumonia=int(np.sum(labels == 1)),
+        prevalence=float(labels.mean()),
+        not_scored=_not_scored(predictions),
+        resampled_by="patient" if scored["patient_id"].notna().any() else "film",
+        groups=int(groups.max()) + 1,
+        bootstrap=bootstrap,
+        seed=seed,
+        roc_auc=roc_auc(labels, scores),
+        roc_auc_bootstrap=percentile_interval(areas[0], drawn[:, 0]),
+        pr_auc=percentile_interval(areas[1], drawn[:, 1]),
+        brier=percentile_interval(float(brier.mean()), drawn[:, 2]),
+        log_loss=percentile_interval(float(logs.mean()), drawn[:, 3]),
+        calibration_slope=calibration_slope(labels, scores, groups),
+        calibration_intercept=calibration_intercept(labels, scores, groups),
+        expected_calibration_error=calibration_error(bins),
+        calibration_bins=bins,
+        calibration=spec.calibration,
+        operating_point=point.name,
+        decisions=tuple(
+            _decisions(labels, probability, at, drawn[:, 4 + 3 * index : 7 + 3 * index])
+            for index, at in enumerate(points)
+        ),
+        reference=reference_for(predictions["path"]),
+    )
+
+
+def _bootstrap(
+    labels: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    probability: npt.NDArray[np.float64],
+    points: Sequence[OperatingPoint],
+    groups: npt.NDArray[np.int64],
+    count: int,
+    seed: int,
+) -> npt.NDArray[np.float64]:
+    """(B, 4 + 3P): ROC AUC, average precision, Brier score, log loss; and TP, FP, FN at each point."""
+    ties = rank(scores)
+    counted = []
+    for point in points:
+        called = probability >= point.threshold
+        positive = labels == 1
+        counted += [called & positive, called & ~positive, ~called & positive]
+    losses = np.stack([brier_losses(labels, probability), log_losses(labels, scores)], axis=1)
+    cells = np.stack(counted, axis=1).astype(np.float64)
+    blocks = []
+    for weights in resamples(groups, count, seed):
+        means = weights @ losses / weights.sum(1, keepdims=True)
+        blocks.append(np.column_stack([*weighted_areas(labels, ties, weights), means, weights @ cells]))
+    return np.concatenate(blocks)
+
+
+def _decisions(
+    labels: npt.NDArray[np.int64],
+    probability: npt.NDArray[np.float64],
+    point: OperatingPoint,
+    resampled: npt.NDArray[np.float64],
+) -> Decisions:
+    confusion = confusion_of(labels, probability >= point.threshold)
+    return decisions_of(confusion, point, f1_interval(confusion, resampled))
+
+
+def _not_scored(predictions: pd.DataFrame) -> tuple[NotScored, ...]:
+    missing = predictions[predictions["probability"].isna()]
+    rows = zip(missing["path"], missing["label"], missing["failed"], missing["reasons"], strict=True)
+    return tuple(
+        NotScored(path=path, label=int(label), failed=bool(failed), reasons=reasons)
+        for path, label, failed, reasons in rows
+    )
