@@ -2,11 +2,12 @@
 
 from pneumoscope.evaluation.comparison import Comparison, compare
 from pneumoscope.evaluation.decisions import ClassReport, Decisions, confusion_of, decisions_of
-from pneumoscope.evaluation.evaluate import Evaluation, NotScored, evaluate
+from pneumoscope.evaluation.evaluate import Evaluation, NotScored, evaluate, headings, threshold_name
 from pneumoscope.evaluation.intervals import Figure, proportion
 from pneumoscope.evaluation.operating import choose_operating_points, fit_calibration
 from pneumoscope.evaluation.predictions import score_cohort
 from pneumoscope.evaluation.ranking import delong, roc_auc
+from pneumoscope.evaluation.report import require_free, write_evaluation
 from pneumoscope.evaluation.study import STUDY, Reference
 
 __all__ = [
@@ -25,7 +26,11 @@ __all__ = [
     "delong",
     "evaluate",
     "fit_calibration",
+    "headings",
     "proportion",
+    "require_free",
     "roc_auc",
     "score_cohort",
+    "threshold_name",
+    "write_evaluation",
 ]

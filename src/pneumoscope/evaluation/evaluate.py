@@ -96,6 +96,17 @@ class Evaluation(BaseModel):
         }
 
 
+def headings(evaluation: Evaluation) -> list[tuple[str, Decisions]]:
+    """The decisions to show side by side, each with its heading; the reference's last."""
+    ours = [(threshold_name(at.operating_point), at) for at in evaluation.decisions]
+    return ours + ([(evaluation.reference.name, evaluation.reference.decisions)] if evaluation.reference else [])
+
+
+def threshold_name(point: OperatingPoint) -> str:
+    """``at 0.5``, or ``at “balanced” (0.742)``."""
+    return "at 0.5" if point.threshold == HALF.threshold else f"at “{point.name}” ({point.threshold:.3f})"
+
+
 def evaluate(
     predictions: pd.DataFrame,
     spec: BundleSpec,

@@ -39,9 +39,10 @@ def score_cohort(
     added: dict[int, tuple[Any, ...]] = {}
 
     def films() -> Iterator[Radiograph]:
-        for row, result in zip(cases.index, read_cases(cases["path"].tolist(), _as_it_is), strict=True):
+        paths = cases["path"].tolist()
+        for row, path, result in zip(cases.index, paths, read_cases(paths, _as_it_is), strict=True):
             if isinstance(result, ImageError):
-                added[row] = (None, None, "unsuitable", True, str(result))
+                added[row] = (None, None, "unsuitable", True, str(result).removeprefix(f"{path}: "))
                 if progress:
                     progress(1)
             else:

@@ -94,3 +94,15 @@ def roc_auc(labels: Labels, scores: Values) -> Figure:
     """Area under the ROC curve with DeLong's interval, cut at 0 and 1; null where a class is missing."""
     areas, covariance = delong(labels, scores[None])
     return normal_interval(float(areas[0]), float(covariance[0, 0]), lowest=0, highest=1)
+
+
+def tally(labels: Labels, scores: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """True and false positives when the threshold falls from above the highest score to the lowest.
+
+    Returns:
+        Two arrays (K + 1,) for K different scores; both begin with 0.
+    """
+    ties = rank(-scores)
+    ends = np.append(ties.starts[1:], len(scores)) - 1
+    positive = np.cumsum(labels[ties.order] == 1)[ends]
+    return np.insert(positive, 0, 0), np.insert(ends + 1 - positive, 0, 0)

@@ -1,0 +1,197 @@
+"""``pneumoscope evaluate``: judge a model on films whose labels are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from pneumoscope.cohorts import Cohort
+    from pneumoscope.evaluation import Comparison, Evaluation
+    from pneumoscope.scoring import Predictor
+
+FEW = 5
+"""Films without a score that are named; the others are counted."""
+
+
+def evaluate(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The trained model: name or folder.")],
+    data: Annotated[
+        list[str],
+        typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several."),
+    ],
+    split: Annotated[str, typer.Option(metavar="NAME", help="Split to judge on; all is every film.")] = "test",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write report.html, figures, metrics.json and predictions.csv here."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document instead.")] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="BUNDLE", help="Another model, compared film by film (DeLong, McNemar).")
+    ] = None,
+    operating_point: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an evaluation that is in DIR.")] = False,
+    columns: Annotated[
+        str | None, typer.Option(metavar="COLUMN=HEADING,...", help="Headings of a CSV, such as path=Image,label=y.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")] = None,
+    patients: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CASES.csv",
+            help="Patients of PneumoniaMNIST: columns patient_id, mnist_split, mnist_index.",
+        ),
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the bootstrap.")] = 2000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Films scored at a time.")] = 8,
+) -> None:
+    """Judge a model on films with labels: every figure with its 95% interval, and where it goes wrong.
+
+    Exit status 0: every film was read; 1: some could not be; 2: wrong use.
+    """
+    from pneumoscope.bundle import load_bundle
+    from pneumoscope.cli._output import console, print_json
+    from pneumoscope.cli.data import parse_columns
+    from pneumoscope.cohorts import load_cohort, with_patients
+    from pneumoscope.evaluation import evaluate as judge
+    from pneumoscope.evaluation import require_free, write_evaluation
+    from pneumoscope.scoring import Predictor
+
+    if out:
+        require_free(out, overwrite=overwrite)
+    trained, other = load_bundle(bundle), load_bundle(against) if against else None
+    cohort = load_cohort(data, columns=parse_columns(columns), preset=preset)
+    if patients:
+        cohort = with_patients(cohort, patients)
+    cohort = cohort.select(split).require_both_classes()
+
+    predictor = Predictor(trained, operating_point=operating_point, batch_size=batch_size)
+    rival = Predictor(other, batch_size=batch_size) if other else None
+    predictions = _score(predictor, cohort)
+    where = f"{cohort.name}, split {split}"
+    found = judge(predictions, trained.spec, data=where, operating_point=operating_point, bootstrap=bootstrap)
+    if rival:
+        found = found.model_copy(update={"comparison": _compare(found, predictions, rival, _score(rival, cohort))})
+    if out:
+        write_evaluation(out, found, predictions, cohort, predictor, overwrite=overwrite)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        _show(found)
+        if out:
+            console().print(f"Report: {out / 'report.html'}", soft_wrap=True)
+    if any(film.failed for film in found.not_scored):
+        raise typer.Exit(1)
+
+
+def _score(predictor: Predictor, cohort: Cohort) -> pd.DataFrame:
+    from pneumoscope.evaluation import score_cohort
+    from pneumoscope.progress import progress_bar
+
+    with progress_bar(f"Scoring with {predictor.spec.name}", len(cohort)) as advance:
+        return score_cohort(predictor, cohort, progress=advance)
+
+
+def _compare(found: Evaluation, ours: pd.DataFrame, rival: Predictor, theirs: pd.DataFrame) -> Comparison:
+    import numpy as np
+
+    from pneumoscope.evaluation import compare
+
+    both = ours["probability"].notna() & theirs["probability"].notna()
+    names = found.model, rival.spec.name
+    return compare(
+        np.array(ours["label"][both], dtype=np.int64),
+        np.array(ours["probability"][both], dtype=np.float64),
+        np.array(theirs["probability"][both], dtype=np.float64),
+        thresholds=(found.chosen.operating_point.threshold, rival.spec.operating_point().threshold),
+        names=names if names[0] != names[1] else (f"{names[0]} (1)", f"{names[1]} (2)"),
+    )
+
+
+def _show(found: Evaluation) -> None:
+    from rich.text import Text
+
+    from pneumoscope.cli._output import console, counted
+
+    out = console()
+    films = counted(found.n, "film")
+    out.print(
+        Text(
+            f"{found.model} ({found.model_sha256[:12]}) on {found.data}\n{films}: {found.normal:,} normal, "
+            f"{found.pneumonia:,} pneumonia ({found.prevalence:.1%}). 95% intervals in brackets.\n"
+        )
+    )
+    out.print(_decisions(found))
+    out.print()
+    out.print(_ranking(found))
+    point = found.chosen.operating_point
+    out.print(Text(f"\nOperating point “{point.name}” chosen on: {point.chosen_on or 'not recorded'}"), soft_wrap=True)
+    out.print(Text(f"Calibration fitted on: {found.calibration.fitted_on}"), soft_wrap=True)
+    if found.not_scored:
+        out.print(Text(f"\n{counted(len(found.not_scored), 'film')} without a score, in no figure:"), style="yellow")
+        for film in found.not_scored[:FEW]:
+            out.print(Text(f"  {film.path}: {film.reasons}"), soft_wrap=True)
+        if len(found.not_scored) > FEW:
+            out.print(f"  and {len(found.not_scored) - FEW} more; --json has all")
+    if found.comparison:
+        out.print()
+        out.print(_comparison(found.comparison))
+    out.print(Text(found.notice))
+
+
+def _decisions(found: Evaluation) -> Table:
+    from pneumoscope.evaluation import headings
+
+    table = _table("Decisions", *(title for title, _ in headings(found)))
+    named = {"accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
+    for key, name in {**named, "ppv": "PPV", "npv": "NPV", "f1": "F1"}.items():
+        table.add_row(name, *(getattr(at, key).text() for _, at in headings(found)))
+    table.add_row("[[TN, FP], [FN, TP]]", *(str([list(row) for row in at.confusion]) for _, at in headings(found)))
+    return table
+
+
+def _ranking(found: Evaluation) -> Table:
+    reference = found.reference
+    table = _table("Ranking and calibration", found.model, *((reference.name,) if reference else ()))
+    for name, figure, digits in (
+        ("ROC AUC, DeLong", found.roc_auc, 3),
+        (f"ROC AUC, bootstrap over {found.resampled_by}s", found.roc_auc_bootstrap, 3),
+        ("PR AUC", found.pr_auc, 3),
+        ("Brier score", found.brier, 3),
+        ("Log loss", found.log_loss, 3),
+        ("Calibration slope (1 is right)", found.calibration_slope, 2),
+        ("Calibration in the large (0 is right)", found.calibration_intercept, 2),
+    ):
+        theirs = (reference.roc_auc.text(),) if reference and figure is found.roc_auc else ()
+        table.add_row(name, figure.text(digits), *theirs)
+    table.add_row("Expected calibration error", f"{found.expected_calibration_error:.3f}")
+    return table
+
+
+def _comparison(comparison: Comparison) -> Table:
+    table = _table(f"{comparison.n:,} films scored by both", comparison.a, comparison.b, "Difference", "p")
+    p_delong = "–" if comparison.p_delong is None else f"{comparison.p_delong:.3g}"
+    areas = comparison.roc_auc_a, comparison.roc_auc_b, comparison.roc_auc_difference
+    table.add_row("ROC AUC, paired DeLong", *(area.text() for area in areas), p_delong)
+    alone = comparison.only_a_right, comparison.only_b_right
+    counts = (str(count) for count in (*alone, alone[0] - alone[1]))
+    table.add_row("It alone is right, McNemar", *counts, f"{comparison.p_mcnemar:.3g}")
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for heading in others:
+        table.add_column(Text(heading), justify="right")
+    return table

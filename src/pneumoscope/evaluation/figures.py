@@ -1,0 +1,230 @@
+"""The pictures of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from pneumoscope.bundle import OperatingPoint
+from pneumoscope.evaluation.evaluate import Evaluation, headings, threshold_name
+from pneumoscope.evaluation.ranking import tally
+
+INK = "#22303c"
+"""Text, axes and curves; the report replaces it by the colour of its own text."""
+QUIET = "#8a97a3"
+NORMAL = "#3f83c2"
+PNEUMONIA = "#d9752b"
+CELL = "#2a9d8f"
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
+TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+"""Probabilities that are marked on an axis of log odds."""
+
+
+class Films(NamedTuple):
+    """The films of an evaluation: ``labels`` (N,) of 0 and 1, ``scores`` (N,) calibrated logits, ``probability``."""
+
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    probability: npt.NDArray[np.float64]
+
+
+class Drawing(NamedTuple):
+    """A figure with its file's stem, its title, and what it shows, for those who cannot see it."""
+
+    name: str
+    title: str
+    description: str
+    figure: Figure
+
+
+def draw_all(evaluation: Evaluation, films: Films, points: Sequence[OperatingPoint]) -> list[Drawing]:
+    """Every figure that the films allow: curves need both classes."""
+    drawings = [
+        Drawing("calibration", "Calibration", _calibration_words(evaluation), _calibration(evaluation, films)),
+        Drawing(
+            "scores",
+            "Scores by class",
+            "Histogram of the calibrated probabilities on a scale of log odds, normal and pneumonia films apart.",
+            _histogram(evaluation, films),
+        ),
+        Drawing(
+            "confusion",
+            "Confusion matrices",
+            "; ".join(f"{title}: [[TN, FP], [FN, TP]] = {at.confusion}" for title, at in headings(evaluation)),
+            _confusion(evaluation),
+        ),
+    ]
+    if evaluation.normal and evaluation.pneumonia:
+        auc = evaluation.roc_auc.text()
+        drawings[:0] = [
+            Drawing(
+                "roc", "ROC curve", f"Sensitivity against false alarms; area {auc}.", _roc(evaluation, films, points)
+            ),
+            Drawing(
+                "precision-recall",
+                "Precision and recall",
+                f"PPV against sensitivity; average precision {evaluation.pr_auc.text()}.",
+                _precision_recall(evaluation, films),
+            ),
+        ]
+    return drawings
+
+
+def _roc(evaluation: Evaluation, films: Films, points: Sequence[OperatingPoint]) -> Figure:
+    figure, axes = _square("1 − specificity", "Sensitivity")
+    true, false = tally(films.labels, films.scores)
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
+    axes.plot(false / false[-1], true / true[-1], color=INK, linewidth=1.8, label=f"AUC {evaluation.roc_auc.text()}")
+    for marker, point in zip(MARKERS, points, strict=False):
+        called = films.probability >= point.threshold
+        x, y = (float(called[films.labels == label].mean()) for label in (0, 1))
+        name = f"{point.name} ({point.threshold:.3f})"
+        axes.plot(x, y, marker, color=PNEUMONIA, markersize=6, markeredgecolor="white", label=name)
+    if evaluation.reference:
+        (tn, fp), (fn, tp) = evaluation.reference.decisions.confusion
+        place = fp / (tn + fp), tp / (fn + tp)
+        axes.plot(*place, "*", color=NORMAL, markersize=11, markeredgecolor="white", label=evaluation.reference.name)
+    _legend(axes, "lower right")
+    return figure
+
+
+def _precision_recall(evaluation: Evaluation, films: Films) -> Figure:
+    figure, axes = _square("Sensitivity (recall)", "PPV (precision)")
+    true, false = tally(films.labels, films.scores)
+    recall, precision = true[1:] / true[-1], true[1:] / (true[1:] + false[1:])
+    axes.axhline(evaluation.prevalence, color=QUIET, linewidth=1, linestyle=":", label="calling every film pneumonia")
+    label = f"average precision {evaluation.pr_auc.text()}"
+    axes.step(np.insert(recall, 0, 0), np.insert(precision, 0, precision[0]), color=INK, linewidth=1.8, label=label)
+    for marker, at in zip(MARKERS, evaluation.decisions, strict=False):
+        if at.ppv.value is not None and at.sensitivity.value is not None:
+            name = threshold_name(at.operating_point)
+            place = at.sensitivity.value, at.ppv.value
+            axes.plot(*place, marker, color=PNEUMONIA, markersize=6, markeredgecolor="white", label=name)
+    _legend(axes, "lower left")
+    return figure
+
+
+def _calibration(evaluation: Evaluation, films: Films) -> Figure:
+    figure = _figure(4.4, 5.0)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    _style(upper, "", "Share with pneumonia")
+    _style(lower, "Predicted probability of pneumonia", "Films")
+    upper.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":", label="perfect calibration")
+    bins = evaluation.calibration_bins
+    found = [(part.observed.value or 0.0, part.observed.low or 0.0, part.observed.high or 0.0) for part in bins]
+    values, lows, highs = np.array(found).T
+    upper.errorbar(
+        [part.predicted for part in bins],
+        values,
+        # Rounding may leave a bound on the wrong side of its value by 1e-17.
+        yerr=np.maximum(0, [values - lows, highs - values]),
+        fmt="o-",
+        color=INK,
+        ecolor=QUIET,
+        elinewidth=1.2,
+        markersize=4.5,
+        label=f"{len(bins)} groups of {min(part.films for part in bins)} to {max(part.films for part in bins)} films",
+    )
+    upper.set(ylim=(-0.02, 1.02))
+    _legend(upper, "upper left")
+    shares = [films.probability[films.labels == label] for label in (0, 1)]
+    lower.hist(shares, bins=list(np.linspace(0, 1, 21)), stacked=True, color=[NORMAL, PNEUMONIA])
+    lower.set(xlim=(-0.02, 1.02))
+    return figure
+
+
+def _calibration_words(evaluation: Evaluation) -> str:
+    return (
+        f"Share of pneumonia among films of like probability: slope {evaluation.calibration_slope.text(2)}, intercept "
+        f"{evaluation.calibration_intercept.text(2)}, expected calibration error "
+        f"{evaluation.expected_calibration_error:.3f}. Below, films by probability."
+    )
+
+
+def _histogram(evaluation: Evaluation, films: Films) -> Figure:
+    figure = _figure(6.2, 3.6)
+    axes = figure.subplots()
+    _style(axes, "Predicted probability of pneumonia (scale of log odds)", "Films")
+    bound = max(_odds(0.99), float(np.abs(films.scores).max()))
+    edges = list(np.linspace(-bound, bound, 41))
+    for label, name, colour in ((0, "normal", NORMAL), (1, "pneumonia", PNEUMONIA)):
+        chosen = films.scores[films.labels == label]
+        axes.hist(chosen, bins=edges, color=colour, alpha=0.6, label=f"{name} ({len(chosen)})")
+    for at, style in zip(evaluation.decisions, ("--", "-."), strict=False):
+        if 0 < at.operating_point.threshold < 1:
+            place = _odds(at.operating_point.threshold)
+            name = threshold_name(at.operating_point)
+            axes.axvline(place, color=INK, linewidth=1.2, linestyle=style, label=f"threshold {name}")
+    ticks = [tick for tick in TICKS if abs(_odds(tick)) <= bound]
+    axes.set_xticks([_odds(tick) for tick in ticks], [f"{100 * tick:g}%" for tick in ticks])
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+    return figure
+
+
+def _confusion(evaluation: Evaluation) -> Figure:
+    shown = headings(evaluation)
+    figure = _figure(2.9 * len(shown) + 0.4, 3.2)
+    for index, (axes, (title, at)) in enumerate(zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True)):
+        axes.set_title(title, fontsize=9, color=INK)
+        axes.set(xlim=(0, 2), ylim=(2, 0), aspect="equal")
+        for row, cells in enumerate(at.confusion):
+            for column, films in enumerate(cells):
+                share = films / sum(cells) if sum(cells) else 0.0
+                # Saturation, not the text's colour, carries the share, so that the text is legible everywhere.
+                tint = Rectangle((column, row), 1, 1, facecolor=CELL, alpha=0.06 + 0.5 * share)
+                axes.add_patch(tint)
+                text = f"{films}\n{share:.1%}" if sum(cells) else "0"
+                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=11, color=INK)
+        axes.set_xticks([0.5, 1.5], ["normal", "pneumonia"])
+        axes.set_yticks([0.5, 1.5], ["normal", "pneumonia"] if index == 0 else ["", ""], rotation=90, va="center")
+        _plain(axes)
+        axes.set_xlabel("called", fontsize=9, color=INK)
+        if index == 0:
+            axes.set_ylabel("is", fontsize=9, color=INK)
+    return figure
+
+
+def _odds(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)  # belongs to no window
+    return figure
+
+
+def _square(x: str, y: str) -> tuple[Figure, Axes]:
+    figure = _figure(4.6, 4.6)
+    axes = figure.subplots()
+    _style(axes, x, y)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    return figure, axes
+
+
+def _style(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x, fontsize=9, color=INK)
+    axes.set_ylabel(y, fontsize=9, color=INK)
+    axes.grid(color=QUIET, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["left", "bottom"]].set_color(QUIET)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_facecolor("none")
+    axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=8)
+
+
+def _plain(axes: Any) -> None:
+    axes.tick_params(length=0, labelcolor=INK, labelsize=8)
+    axes.spines[:].set_visible(False)
+    axes.set_facecolor("none")
+
+
+def _legend(axes: Axes, place: Any) -> None:
+    axes.legend(loc=place, fontsize=8, frameon=False, labelcolor=INK, numpoints=1)
