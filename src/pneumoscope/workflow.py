@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from pneumoscope.network import InitialWeights
     from pneumoscope.training.run import Films
 
+CALIBRATION_VIEWS = 8
+"""Each validation film calibrates as it is and in seven changed views.
+
+Validation films are cut from the same source as training films and look like them; films that a model is used on do
+not. Calibrated on untouched films alone, a threshold promises a specificity that mild changes already break.
+"""
 BUNDLE = "bundle"
 """Folder of the finished bundle inside a run folder."""
 
@@ -53,10 +59,11 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
         OutputError: ``out`` holds something else.
         TrainingError: the disk is full, or training diverged.
     """
+    import numpy as np
     import torch
 
     from pneumoscope.network import PneumoniaNet, load_trunk
-    from pneumoscope.training.run import TrainingRun
+    from pneumoscope.training.run import Films, TrainingRun
 
     training, validation = (_split(cohort, name, recipe) for name in ("train", "val"))
     unseen, words = _unseen(validation.cohort, training.cohort)
@@ -70,6 +77,9 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
     if weights:
         load_trunk(network.trunk, weights.tensors, origin=weights.provenance["source"])
     run.train(network, training.films, validation.films)
+    held_out = Films(validation.films.pixels[unseen], validation.films.labels[unseen])
+    with progress_bar("Calibrating", CALIBRATION_VIEWS * len(held_out.labels)) as advance:
+        logits = run.logits(network, held_out, views=CALIBRATION_VIEWS, progress=advance)
     spec = BundleSpec(
         name=recipe.name,
         description=recipe.description,
@@ -82,7 +92,7 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
         data=tuple(data),
         initial_weights=origin,
         default_operating_point="balanced",
-        **_calibrated(run.logits(network, validation.films)[unseen], validation.films.labels[unseen], words),
+        **_calibrated(logits.ravel(), np.tile(held_out.labels, CALIBRATION_VIEWS), words),
     )
     return save_bundle(spec, network.state_dict(), out / BUNDLE)
 
@@ -113,6 +123,7 @@ def _calibrated(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], 
     """Calibration and operating points for the specification."""
     from pneumoscope.evaluation import choose_operating_points, fit_calibration
 
+    where = f"{where}, each as it is and in {CALIBRATION_VIEWS - 1} changed views"
     calibration = fit_calibration(labels, logits, fitted_on=where)
     points = choose_operating_points(labels, calibration.probability(logits), chosen_on=where)
     return {"calibration": calibration, "operating_points": points}

@@ -7,7 +7,7 @@ import logging
 import platform
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,16 +99,24 @@ class TrainingRun:
                 self._phase(number, phase, network, training, validation)
         return network.eval()
 
-    def logits(self, network: PneumoniaNet, films: Films) -> npt.NDArray[np.float64]:
-        """Logits of films that are not augmented, (N,), in float32."""
+    def logits(
+        self, network: PneumoniaNet, films: Films, *, views: int = 1, progress: Callable[[int], Any] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Logits in float32, (views, N): of the films as they are, then of each changed as the recipe changes films."""
         network.eval()
         batches = FilmBatches(films.pixels[None], films.labels)
+        augment = build_augmentation(self.recipe.augmentation.model_copy(update={"share": 1.0}))
+        result = np.empty((views, len(films.labels)))
         with torch.inference_mode():
-            parts = [
-                network(batches[rows][0][:, None].to(self.device).contiguous(memory_format=torch.channels_last))
-                for rows in _slices(len(films.labels))
-            ]
-        return torch.cat(parts).double().cpu().numpy()
+            for view in range(views):
+                torch.manual_seed(self.recipe.seed * 1000 + view)
+                for rows in _slices(len(films.labels)):
+                    batch = batches[rows][0][:, None].to(self.device)
+                    batch = augment(batch) if view else batch
+                    result[view, rows] = network(batch.contiguous(memory_format=torch.channels_last)).cpu().numpy()
+                    if progress:
+                        progress(len(rows))
+        return result
 
     def _phase(self, number: int, phase: Phase, network: PneumoniaNet, training: Films, validation: Films) -> None:
         folder = self.folder / f"phase-{number}"
