@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope import __version__
-from pneumoscope.bundle import Architecture, Bundle, BundleSpec, InputSpec, load_bundle, save_bundle
+from pneumoscope.bundle import Architecture, Bundle, BundleSpec, InputSpec, load_bundle, save_bundle, write_spec
 from pneumoscope.errors import CohortError
 from pneumoscope.progress import progress_bar
 from pneumoscope.training.recipe import Recipe
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pneumoscope.cohorts import Cohort
+    from pneumoscope.evaluation import Evaluation
     from pneumoscope.network import InitialWeights
     from pneumoscope.training.run import Films
 
@@ -95,6 +96,32 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
         **_calibrated(logits.ravel(), np.tile(held_out.labels, CALIBRATION_VIEWS), words),
     )
     return save_bundle(spec, network.state_dict(), out / BUNDLE)
+
+
+def judge_bundle(bundle: Bundle, cohort: Cohort, folder: Path, *, overwrite: bool = False) -> Evaluation:
+    """Evaluate a bundle on labelled films, write the report, and record the main figures in the bundle.
+
+    Args:
+        bundle: from :func:`train_bundle`.
+        cohort: the films of one split.
+        folder: where the report goes.
+        overwrite: replace an evaluation that is there.
+
+    Raises:
+        OutputError: the folder is not free, or cannot be written.
+    """
+    from pneumoscope.evaluation import evaluate, score_cohort, write_evaluation
+    from pneumoscope.scoring import Predictor
+
+    predictor = Predictor(bundle)
+    with progress_bar("Judging", len(cohort)) as advance:
+        predictions = score_cohort(predictor, cohort, progress=advance)
+    (split,) = cohort.splits
+    evaluation = evaluate(predictions, bundle.spec, data=f"{cohort.name}, split {split}")
+    write_evaluation(folder, evaluation, predictions, cohort, predictor, overwrite=overwrite)
+    metrics = {**bundle.spec.metrics, f"{cohort.name}/{split}": evaluation.headline()}
+    write_spec(bundle.spec.model_copy(update={"metrics": metrics}), bundle.path)
+    return evaluation
 
 
 def _split(cohort: Cohort, name: str, recipe: Recipe) -> Split:

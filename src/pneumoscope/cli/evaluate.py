@@ -84,7 +84,7 @@ def evaluate(
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        _show(found)
+        show(found)
         if out:
             console().print(f"Report: {out / 'report.html'}", soft_wrap=True)
     if any(film.failed for film in found.not_scored):
@@ -115,7 +115,8 @@ def _compare(found: Evaluation, ours: pd.DataFrame, rival: Predictor, theirs: pd
     )
 
 
-def _show(found: Evaluation) -> None:
+def show(found: Evaluation) -> None:
+    """Print an evaluation as tables, with what it rests on."""
     from rich.text import Text
 
     from pneumoscope.cli._output import console, counted

@@ -9,6 +9,8 @@ import typer
 
 IMAGENET = "timm/inception_v3.tf_in1k"
 """InceptionV3 as TensorFlow trained it on ImageNet, on the Hugging Face hub."""
+REPORT = "report"
+"""Folder of the evaluation inside a run folder."""
 
 
 def train(
@@ -59,16 +61,24 @@ def train(
     if seed is not None:
         plan = plan.model_copy(update={"seed": seed})
 
+    from rich.text import Text
+
+    from pneumoscope.cli._output import console
+    from pneumoscope.cli.evaluate import show
     from pneumoscope.cohorts import load_cohort, with_patients
     from pneumoscope.network import load_initial_weights
-    from pneumoscope.workflow import train_bundle
+    from pneumoscope.workflow import judge_bundle, train_bundle
 
     out = out or Path("runs") / plan.name
     cohort = load_cohort(data, columns=parse_columns(columns), preset=preset)
     if patients:
         cohort = with_patients(cohort, patients)
-    if report_on != "none":
-        # Whether the films that are to judge the model are there is better known before training than after.
-        cohort.select(report_on).require_both_classes()
+    # Whether the films that are to judge the model are there is better known before training than after.
+    judges = None if report_on == "none" else cohort.select(report_on).require_both_classes()
     start = None if weights == "none" else load_initial_weights(weights, scaling=scaling)
-    train_bundle(plan, cohort, start, out)
+    bundle = train_bundle(plan, cohort, start, out)
+    console().print(Text(f"Bundle: {bundle.path}"), soft_wrap=True)
+    if judges:
+        evaluation = judge_bundle(bundle, judges, out / REPORT, overwrite=True)
+        show(evaluation)
+        console().print(Text(f"Report: {out / REPORT / 'report.html'}"), soft_wrap=True)
