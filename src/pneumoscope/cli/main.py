@@ -14,6 +14,7 @@ from pneumoscope import __version__
 from pneumoscope.errors import PneumoscopeError
 
 VERBS = {
+    "demo": "demo",
     "predict": "predict",
     "explain": "explain",
     "evaluate": "evaluate",
