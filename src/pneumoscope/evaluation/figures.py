@@ -152,7 +152,7 @@ def _histogram(evaluation: Evaluation, films: Films) -> Figure:
     figure = _figure(6.2, 3.6)
     axes = figure.subplots()
     _style(axes, "Predicted probability of pneumonia (scale of log odds)", "Films")
-    bound = max(_odds(0.99), float(np.abs(films.scores).max()))
+    bound = 1.02 * max(_odds(0.99), float(np.abs(films.scores).max()))
     edges = list(np.linspace(-bound, bound, 41))
     for label, name, colour in ((0, "normal", NORMAL), (1, "pneumonia", PNEUMONIA)):
         chosen = films.scores[films.labels == label]
