@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pneumoscope import __version__
 from pneumoscope.bundle import Architecture, Bundle, BundleSpec, InputSpec, load_bundle, save_bundle, write_spec
-from pneumoscope.errors import CohortError
+from pneumoscope.errors import BundleError, CohortError, NetworkError
 from pneumoscope.progress import progress_bar
 from pneumoscope.training.recipe import Recipe
 
@@ -98,6 +99,54 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
     return save_bundle(spec, network.state_dict(), out / BUNDLE)
 
 
+def import_keras(file: Path, out: Path, *, scaling: str, name: str | None, size: int, fit: str) -> Bundle:
+    """Turn a Keras model with the study's head into a bundle that is not calibrated and decides at 0.5.
+
+    Args:
+        file: ``.h5`` or ``.keras``.
+        out: the bundle's folder, which must not exist.
+        scaling: what the model was fed, of :data:`~pneumoscope.network.SCALINGS`; no file tells it.
+        name: of the bundle; None takes the file's.
+        size: side of the films that it was fed.
+        fit: ``crop`` or ``pad``.
+
+    Raises:
+        NetworkError: the file is damaged or holds another network, or there is no such scaling.
+        BundleError: the name or the input is not possible.
+        OutputError: ``out`` exists or cannot be written.
+    """
+    from pydantic import ValidationError
+
+    from pneumoscope.network import SCALINGS, PneumoniaNet, fold_grey, load_trunk, read_keras
+
+    if scaling not in SCALINGS:
+        raise NetworkError(f"there is no scaling {scaling!r}; there are {', '.join(SCALINGS)}")
+    model = read_keras(file)
+    if not model.head:
+        raise NetworkError(f"{file}: has no head, so it cannot score; it can start a training with --weights")
+    dropout = 0.5 if model.dropout is None else model.dropout
+    try:
+        spec = BundleSpec.model_validate(
+            {
+                "name": name or re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()),
+                "description": f"Imported from Keras ({file.name})",
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "software": __version__,
+                "architecture": {"dropout": dropout},
+                "input": {"size": size, "fit": fit},
+                "initial_weights": {"source": file.name, "sha256": _sha256(file), "scaling": scaling},
+                "licence": "not stated",
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BundleError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    network = PneumoniaNet(dropout=dropout)
+    load_trunk(network.trunk, fold_grey(model.trunk, SCALINGS[scaling]), origin=str(file))
+    network.load_state_dict(network.state_dict() | model.head)
+    return save_bundle(spec, network.state_dict(), out)
+
+
 def judge_bundle(bundle: Bundle, cohort: Cohort, folder: Path, *, overwrite: bool = False) -> Evaluation:
     """Evaluate a bundle on labelled films, write the report, and record the main figures in the bundle.
 
@@ -178,6 +227,11 @@ def _unseen(validation: Cohort, training: Cohort) -> tuple[npt.NDArray[np.bool_]
         rows,
         f"{int(rows.sum())} of {len(validation)} validation films, whose patients are not in the training split",
     )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _commit() -> str | None:

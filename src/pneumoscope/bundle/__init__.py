@@ -1,5 +1,6 @@
 """A trained model on disk: weights, specification, calibration, operating points and card."""
 
+from pneumoscope.bundle.card import render_card
 from pneumoscope.bundle.spec import Architecture, BundleSpec, Calibration, InputSpec, OperatingPoint
 from pneumoscope.bundle.store import Bundle, list_bundles, load_bundle, save_bundle, write_spec
 
@@ -12,6 +13,7 @@ __all__ = [
     "OperatingPoint",
     "list_bundles",
     "load_bundle",
+    "render_card",
     "save_bundle",
     "write_spec",
 ]

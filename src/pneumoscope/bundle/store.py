@@ -64,18 +64,22 @@ class Bundle:
         Raises:
             BundleError: the weights are damaged or do not fit.
         """
+        import torch
         from safetensors.torch import load_file
 
         from pneumoscope.network import PneumoniaNet
 
         architecture = self.spec.architecture
-        network = PneumoniaNet(attention=architecture.attention, dropout=architecture.dropout)
+        with torch.device("meta"):  # no random weights, which would only be overwritten
+            network = PneumoniaNet(attention=architecture.attention, dropout=architecture.dropout)
         assert self.sha256  # the check comes before the weights are used
         stored = {name: tensor.float() for name, tensor in load_file(self.path / WEIGHTS).items()}
-        expected = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith("tracked")}
+        own = network.state_dict()
+        expected = {name: tensor for name, tensor in own.items() if not name.endswith("tracked")}
         if {name: tensor.shape for name, tensor in stored.items()} != {n: t.shape for n, t in expected.items()}:
             raise BundleError(f"{self.path / WEIGHTS}: the weights are not those of the network that {SPEC} describes")
-        network.load_state_dict(stored, strict=False)
+        counters = {name: torch.zeros_like(tensor, device="cpu") for name, tensor in own.items() if name not in stored}
+        network.load_state_dict(stored | counters, assign=True)
         return network.eval()
 
 
