@@ -134,6 +134,7 @@ def save_bundle(spec: BundleSpec, weights: Mapping[str, Tensor], folder: Path) -
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from None
     try:
         save_file(kept, draft / WEIGHTS)
+        (draft / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read what it writes
         digest = hashlib.sha256((draft / WEIGHTS).read_bytes()).hexdigest()
         write_spec(spec.model_copy(update={"weights_sha256": digest}), draft)
         draft.chmod(0o755)
