@@ -135,10 +135,12 @@ def test_whole_or_not_at_all(tmp_path: Path, judged: tuple, monkeypatch: pytest.
 def test_nothing_is_replaced_unasked(tmp_path: Path, judged: tuple) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    write_evaluation(out, *judged)
+    (out / "metrics.json").write_text("of another model")
     with pytest.raises(OutputError, match="not empty"):
         write_evaluation(out, *judged)
+    assert (out / "metrics.json").read_text() == "of another model"
     write_evaluation(out, *judged, overwrite=True)
+    assert Evaluation.model_validate_json((out / "metrics.json").read_text()) == judged[0]
     (out / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"more than an evaluation \(notes.txt\)"):
         write_evaluation(out, *judged, overwrite=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pneumoscope.bundle import OperatingPoint
+from pneumoscope.evaluation.decisions import Confusion
 from pneumoscope.evaluation.evaluate import Evaluation, headings, threshold_name
 from pneumoscope.evaluation.ranking import tally
 
@@ -57,7 +59,7 @@ def draw_all(evaluation: Evaluation, films: Films, points: Sequence[OperatingPoi
         Drawing(
             "confusion",
             "Confusion matrices",
-            "; ".join(f"{title}: [[TN, FP], [FN, TP]] = {at.confusion}" for title, at in headings(evaluation)),
+            "; ".join(f"{title}: {_counts(at.confusion)}" for title, at in headings(evaluation)) + ".",
             _confusion(evaluation),
         ),
     ]
@@ -82,7 +84,7 @@ def _roc(evaluation: Evaluation, films: Films, points: Sequence[OperatingPoint])
     true, false = tally(films.labels, films.scores)
     axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
     axes.plot(false / false[-1], true / true[-1], color=INK, linewidth=1.8, label=f"AUC {evaluation.roc_auc.text()}")
-    for marker, point in zip(MARKERS, points, strict=False):
+    for marker, point in zip(cycle(MARKERS), points, strict=False):
         called = films.probability >= point.threshold
         x, y = (float(called[films.labels == label].mean()) for label in (0, 1))
         name = f"{point.name} ({point.threshold:.3f})"
@@ -102,7 +104,7 @@ def _precision_recall(evaluation: Evaluation, films: Films) -> Figure:
     axes.axhline(evaluation.prevalence, color=QUIET, linewidth=1, linestyle=":", label="calling every film pneumonia")
     label = f"average precision {evaluation.pr_auc.text()}"
     axes.step(np.insert(recall, 0, 0), np.insert(precision, 0, precision[0]), color=INK, linewidth=1.8, label=label)
-    for marker, at in zip(MARKERS, evaluation.decisions, strict=False):
+    for marker, at in zip(cycle(MARKERS), evaluation.decisions, strict=False):
         if at.ppv.value is not None and at.sensitivity.value is not None:
             name = threshold_name(at.operating_point)
             place = at.sensitivity.value, at.ppv.value
@@ -149,7 +151,7 @@ def _calibration_words(evaluation: Evaluation) -> str:
 
 
 def _histogram(evaluation: Evaluation, films: Films) -> Figure:
-    figure = _figure(6.2, 3.6)
+    figure = _figure(4.6, 4.6)
     axes = figure.subplots()
     _style(axes, "Predicted probability of pneumonia (scale of log odds)", "Films")
     bound = 1.02 * max(_odds(0.99), float(np.abs(films.scores).max()))
@@ -164,7 +166,9 @@ def _histogram(evaluation: Evaluation, films: Films) -> Figure:
             axes.axvline(place, color=INK, linewidth=1.2, linestyle=style, label=f"threshold {name}")
     ticks = [tick for tick in TICKS if abs(_odds(tick)) <= bound]
     axes.set_xticks([_odds(tick) for tick in ticks], [f"{100 * tick:g}%" for tick in ticks])
-    axes.legend(fontsize=8, frameon=False, labelcolor=INK)
+    # Above the bars, wherever these are.
+    axes.set_ylim(top=1.35 * axes.get_ylim()[1])
+    _legend(axes, "upper left")
     return figure
 
 
@@ -189,6 +193,11 @@ def _confusion(evaluation: Evaluation) -> Figure:
         if index == 0:
             axes.set_ylabel("is", fontsize=9, color=INK)
     return figure
+
+
+def _counts(confusion: Confusion) -> str:
+    (tn, fp), (fn, tp) = confusion
+    return f"{tn} true negatives, {fp} false positives, {fn} false negatives, {tp} true positives"
 
 
 def _odds(probability: float) -> float:

@@ -29,7 +29,8 @@ class Figure(BaseModel):
             return "–"
         if self.low is None or self.high is None:
             return f"{self.value:.{digits}f}"
-        return f"{self.value:.{digits}f} ({self.low:.{digits}f}–{self.high:.{digits}f})"
+        dash = "–" if self.low >= 0 else " to "  # a dash before a minus sign is hard to read
+        return f"{self.value:.{digits}f} ({self.low:.{digits}f}{dash}{self.high:.{digits}f})"
 
 
 def proportion(successes: int, total: int) -> Figure:

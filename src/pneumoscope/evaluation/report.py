@@ -83,7 +83,7 @@ def require_free(folder: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{folder}: is a file; name a folder for the report")
     inside = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     if inside and not overwrite:
-        raise OutputError(f"{folder}: this folder is not empty; name another one, or allow it to be overwritten")
+        raise OutputError(f"{folder}: this folder is not empty; name another one, or overwrite it (--overwrite)")
     if other := sorted(inside - {REPORT, METRICS, PREDICTIONS, FIGURES}):
         raise OutputError(f"{folder}: holds more than an evaluation ({other[0]}) and is not replaced; name another one")
 

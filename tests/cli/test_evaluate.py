@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pneumoscope.bundle import Bundle
+from pneumoscope.cli.main import main
+from pneumoscope.evaluation import Evaluation
+
+FIGURES = {"roc", "precision-recall", "calibration", "scores", "confusion"}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders in the Kaggle layout: a split of both classes, and one of pneumonia alone."""
+    folder = tmp_path_factory.mktemp("films")
+    draw = np.random.default_rng(0)
+    for place, stem, count in (
+        ("test/NORMAL", "IM-000{}-0001", 4),
+        ("test/PNEUMONIA", "person{}_virus_1", 4),
+        ("train/PNEUMONIA", "person9{}_virus_1", 2),
+    ):
+        (folder / place).mkdir(parents=True)
+        for index in range(count):
+            film = draw.normal(110, 30, (110, 120)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(film).save(folder / place / f"{stem.format(index)}.png")
+    return folder
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    """The command's exit status."""
+    monkeypatch.setattr(sys, "argv", ["pneumoscope", "evaluate", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code or 0
+
+
+def test_table(
+    films: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, tiny_bundle.path, "--data", films, "--bootstrap", "100") == 0
+    said = capsys.readouterr()
+    for part in ("tiny", "8 films: 4 normal, 4 pneumonia (50.0%)", "Sensitivity", "ROC AUC, DeLong", "made up"):
+        assert part in said.out
+    assert "Research use only" in said.out
+    assert said.err == ""
+
+
+def test_json_report_and_comparison(
+    films: Path,
+    tiny_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "judged"
+    options = ("--data", films, "--against", tiny_bundle.path, "--operating-point", "never", "--out", out, "--json")
+    assert run(monkeypatch, tiny_bundle.path, *options, "--bootstrap", "100") == 0
+    found = Evaluation.model_validate_json(capsys.readouterr().out)
+    assert (found.operating_point, found.chosen.confusion) == ("never", ((4, 0), (4, 0)))
+    assert found.bootstrap == 100
+    assert found.resampled_by == "patient", "Kermany's file names tell the patients"
+    assert found.comparison is not None
+    assert (found.comparison.a, found.comparison.b, found.comparison.p_delong) == ("tiny (1)", "tiny (2)", None)
+    assert {path.name for path in out.iterdir()} == {"report.html", "metrics.json", "predictions.csv", "figures"}
+    assert json.loads((out / "metrics.json").read_text()) == found.model_dump(mode="json")
+    assert "tiny (2)" in (out / "report.html").read_text()
+
+
+def test_a_film_that_cannot_be_read_is_reported(
+    films: Path,
+    tiny_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = [f"{film},{int('PNEU' in str(film))}" for film in sorted((films / "test").glob("*/*.png"))]
+    (tmp_path / "broken.png").write_bytes(b"no film")
+    table = tmp_path / "films.csv"
+    table.write_text("\n".join(["image,label", *lines, "broken.png,1"]))
+    options = ("--data", table, "--columns", "path=image", "--split", "all", "--bootstrap", "100")
+    assert run(monkeypatch, tiny_bundle.path, *options) == 1
+    said = capsys.readouterr().out
+    assert "8 films: 4 normal, 4 pneumonia" in said
+    assert "1 film without a score, in no figure:" in said
+    assert "broken.png" in said
+
+
+def test_bad_input_gets_one_line(
+    films: Path,
+    tiny_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle = tiny_bundle.path
+    (tmp_path / "mine.txt").write_text("mine")
+    for arguments, message in (
+        ((bundle, "--data", tmp_path / "nowhere"), "nowhere: there is no such file or folder"),
+        ((bundle, "--data", films, "--split", "val"), "no cases in split 'val'; the splits are train (2), test (8)"),
+        ((bundle, "--data", films, "--split", "train"), "cases of normal are needed too"),
+        ((bundle, "--data", films, "--out", tmp_path), "not empty"),
+        ((bundle, "--data", films, "--out", tmp_path, "--overwrite"), "holds more than an evaluation (mine.txt)"),
+        (("no-such-model", "--data", films), "no-such-model: no bundle of that name"),
+        ((bundle, "--data", films, "--against", "no-such-model"), "no-such-model: no bundle of that name"),
+        ((bundle, "--data", films, "--operating-point", "lax"), "no operating point 'lax'; it has half, never"),
+        ((bundle, "--data", films, "--columns", "path"), "'path' should be COLUMN=HEADING"),
+        ((bundle, "--data", films, "--patients", tmp_path / "cases.csv"), "cases.csv"),
+    ):
+        assert run(monkeypatch, *arguments) == 2, arguments
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert message in said.err
+        assert len(said.err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"], "nothing is left behind"
