@@ -25,8 +25,8 @@ NORMAL = "#3f83c2"
 PNEUMONIA = "#d9752b"
 CELL = "#2a9d8f"
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
-TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
-"""Probabilities that are marked on an axis of log odds."""
+TICKS = (0.5, 0.1, 0.9, 0.01, 0.99, 0.001, 0.999)
+"""Probabilities that are marked on an axis of log odds, as far as there is room; the first come first."""
 
 
 class Films(NamedTuple):
@@ -146,7 +146,7 @@ def _calibration_words(evaluation: Evaluation) -> str:
     return (
         f"Share of pneumonia among films of like probability: slope {evaluation.calibration_slope.text(2)}, intercept "
         f"{evaluation.calibration_intercept.text(2)}, expected calibration error "
-        f"{evaluation.expected_calibration_error:.3f}. Below, films by probability."
+        f"{evaluation.expected_calibration_error:.3f}. Below, films by probability: normal blue, pneumonia orange."
     )
 
 
@@ -154,27 +154,29 @@ def _histogram(evaluation: Evaluation, films: Films) -> Figure:
     figure = _figure(4.6, 4.6)
     axes = figure.subplots()
     _style(axes, "Predicted probability of pneumonia (scale of log odds)", "Films")
-    bound = 1.02 * max(_odds(0.99), float(np.abs(films.scores).max()))
-    edges = list(np.linspace(-bound, bound, 41))
+    low, high = min(_odds(0.1), float(films.scores.min())) - 0.1, max(_odds(0.9), float(films.scores.max())) + 0.1
+    edges = list(np.linspace(low, high, 36))
     for label, name, colour in ((0, "normal", NORMAL), (1, "pneumonia", PNEUMONIA)):
         chosen = films.scores[films.labels == label]
         axes.hist(chosen, bins=edges, color=colour, alpha=0.6, label=f"{name} ({len(chosen)})")
     for at, style in zip(evaluation.decisions, ("--", "-."), strict=False):
-        if 0 < at.operating_point.threshold < 1:
-            place = _odds(at.operating_point.threshold)
+        if low < (place := _odds(at.operating_point.threshold)) < high:
             name = threshold_name(at.operating_point)
             axes.axvline(place, color=INK, linewidth=1.2, linestyle=style, label=f"threshold {name}")
-    ticks = [tick for tick in TICKS if abs(_odds(tick)) <= bound]
+    ticks: list[float] = []
+    for tick in TICKS:
+        free = all(abs(_odds(tick) - _odds(other)) > 0.09 * (high - low) for other in ticks)
+        if free and low <= _odds(tick) <= high:
+            ticks.append(tick)
     axes.set_xticks([_odds(tick) for tick in ticks], [f"{100 * tick:g}%" for tick in ticks])
-    # Above the bars, wherever these are.
-    axes.set_ylim(top=1.35 * axes.get_ylim()[1])
-    _legend(axes, "upper left")
+    axes.set(xlim=(low, high))
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False, labelcolor=INK)
     return figure
 
 
 def _confusion(evaluation: Evaluation) -> Figure:
     shown = headings(evaluation)
-    figure = _figure(2.9 * len(shown) + 0.4, 3.2)
+    figure = _figure(2.9 * len(shown) + 0.4, 3.5)
     for index, (axes, (title, at)) in enumerate(zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True)):
         axes.set_title(title, fontsize=9, color=INK)
         axes.set(xlim=(0, 2), ylim=(2, 0), aspect="equal")
@@ -201,7 +203,8 @@ def _counts(confusion: Confusion) -> str:
 
 
 def _odds(probability: float) -> float:
-    return float(np.log(probability / (1 - probability)))
+    with np.errstate(divide="ignore"):  # a threshold may be 0 or 1
+        return float(np.log(probability) - np.log1p(-probability))
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -138,6 +138,7 @@ def _save(drawing: Drawing, folder: Path) -> str:
 
     # A fixed salt and no date: the same figures give the same files.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": drawing.name}):
+        drawing.figure.draw_without_rendering()  # the layout settles at the second drawing only
         drawing.figure.savefig(folder / f"{drawing.name}.png", dpi=DPI, facecolor="white")
         buffer = io.StringIO()
         drawing.figure.savefig(buffer, format="svg", metadata={"Date": None}, facecolor="white")
