@@ -75,7 +75,7 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Any:
         def trainer(self: TrainingRun, number: int, *rest: Any) -> Trainer:
             made = original(self, number, *rest)
             if number == phase:
-                made.callbacks.insert(0, _Kill(epoch))  # type: ignore[attr-defined]
+                made.callbacks.insert(0, _Kill(epoch))
             return made
 
         monkeypatch.setattr(TrainingRun, "_trainer", trainer)

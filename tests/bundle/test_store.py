@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file
+
+from pneumoscope.bundle import (
+    Bundle,
+    BundleSpec,
+    Calibration,
+    InputSpec,
+    OperatingPoint,
+    list_bundles,
+    load_bundle,
+    render_card,
+    save_bundle,
+)
+from pneumoscope.errors import BundleError, OutputError
+
+
+@pytest.fixture
+def copy(tiny_bundle: Bundle, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle.path, tmp_path / "copy"))
+
+
+def test_weights_come_back_as_they_were_to_half_precision(tiny_bundle: Bundle) -> None:
+    stored = load_file(tiny_bundle.path / "model.safetensors")
+    assert stored["trunk.Mixed_7c.branch1x1.conv.weight"].dtype == torch.float16
+    assert stored["trunk.Mixed_7c.branch1x1.bn.running_var"].dtype == torch.float32
+    network = tiny_bundle.network()
+    assert not network.training
+    for name, value in network.state_dict().items():
+        if name in stored:
+            torch.testing.assert_close(value, stored[name].float())
+    assert not any(value.is_meta for value in network.state_dict().values())
+
+
+def test_damage_is_found_before_the_weights_are_used(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(BundleError, match="checksum differs"):
+        load_bundle(copy).network()
+    weights.unlink()
+    with pytest.raises(BundleError, match="is missing"):
+        assert load_bundle(copy).sha256
+
+
+def test_weights_of_another_network_are_refused(copy: Path, tmp_path: Path) -> None:
+    spec = load_bundle(copy).spec
+    tensors = load_file(copy / "model.safetensors")
+    del tensors["head.logit.bias"]
+    other = save_bundle(spec, tensors, tmp_path / "other")
+    with pytest.raises(BundleError, match="not those of the network"):
+        other.network()
+
+
+def test_a_damaged_specification_is_one_clear_error(copy: Path) -> None:
+    path = copy / "bundle.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"surprise": 1}))
+    with pytest.raises(BundleError, match="surprise"):
+        load_bundle(copy)
+    path.write_text("{")
+    with pytest.raises(BundleError, match=r"bundle\.json"):
+        load_bundle(copy)
+    path.unlink()
+    with pytest.raises(BundleError, match="no bundle"):
+        load_bundle(copy)
+
+
+def test_bundles_are_found_by_name_and_by_path(
+    copy: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PNEUMOSCOPE_BUNDLES", str(copy.parent))
+    assert load_bundle("copy").path == copy
+    assert "tiny" in [bundle.spec.name for bundle in list_bundles()]
+    with pytest.raises(BundleError, match="no bundle of that name"):
+        load_bundle("nowhere")
+
+
+def test_the_shipped_default_is_whole() -> None:
+    bundle = load_bundle("default")
+    assert bundle.sha256 == bundle.spec.weights_sha256
+    assert (bundle.path / "CARD.md").read_text(encoding="utf-8") == render_card(bundle.spec)
+    assert bundle.spec.metrics, "a shipped model says how good it is"
+
+
+def test_nothing_is_overwritten_or_half_written(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="exists already"):
+        save_bundle(tiny_bundle.spec, {}, tiny_bundle.path)
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_bundle(tiny_bundle.spec, {}, blocked / "bundle")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(AttributeError):
+        save_bundle(tiny_bundle.spec, {"broken": None}, tmp_path / "out" / "bundle")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_calibration_is_platt_scaling_without_overflow() -> None:
+    logits = np.array([-1e4, -1.0, 0.0, 2.0, 1e4])
+    expected = torch.sigmoid(torch.tensor(1.5 * logits - 0.5)).numpy()
+    np.testing.assert_allclose(Calibration(slope=1.5, intercept=-0.5).probability(logits), expected, atol=1e-12)
+
+
+def test_a_specification_needs_its_default_operating_point() -> None:
+    with pytest.raises(ValidationError, match="no operating point 'gone'"):
+        BundleSpec(name="x", created="now", software="1", input=InputSpec(size=75), default_operating_point="gone")
+
+
+def test_the_card_says_what_the_specification_says() -> None:
+    spec = BundleSpec(
+        name="made",
+        description='A "quoted": description',
+        created="2025-01-01",
+        software="0.1",
+        input=InputSpec(size=160, fit="pad"),
+        calibration=Calibration(slope=1.25, intercept=-0.5, fitted_on="12 films"),
+        operating_points=(
+            OperatingPoint(name="half", threshold=0.5),
+            OperatingPoint(name="careful", threshold=0.1234, promised_sensitivity=0.95, chosen_on="12 films"),
+        ),
+        data=({"name": "films", "split": "train", "films": 77, "pneumonia": 33, "sha256": "ab" * 32},),
+        metrics={
+            "films/test": {"films": 99, "roc_auc": {"value": 0.91, "low": 0.85, "high": 0.95}, "f1": {"value": None}}
+        },
+        recipe={"name": "r", "phases": [{"epochs": 3}], "input": {"size": 160}},
+        weights_sha256="cd" * 32,
+    )
+    card = render_card(spec)
+    for words in (
+        'license: "apache-2.0"',
+        "never a diagnosis",
+        "160 × 160 pixels; a film is padded",
+        "| films | train | 77 | 33 |",
+        "σ(1.25 · logit + -0.5), fitted on: 12 films",
+        "| **half** (default) | 0.5000 | – | fixed |",
+        "| careful | 0.1234 | 0.95 | 12 films |",
+        "| ROC AUC | 0.910 (0.850–0.950) |",
+        "| F1 | not determined |",
+        "| `phases[1].epochs` | `3` |",
+        "cd" * 32,
+    ):
+        assert words in card, words
