@@ -79,6 +79,7 @@ def download(remote: RemoteFile, folder: Path, *, report: Report | None = None) 
     import pooch
     import requests
 
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says where it is downloading from
     failures = []
     for url in remote.urls:
         try:
