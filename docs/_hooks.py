@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
-import click
 import typer
 from pydantic import BaseModel
 
@@ -27,16 +28,16 @@ def _commands() -> str:
     return "\n".join(_command(typer.main.get_command(app), "pneumoscope", None))
 
 
-def _command(command: click.Command, name: str, parent: click.Context | None) -> list[str]:
-    context = click.Context(command, info_name=name.rsplit(" ", 1)[-1], parent=parent)
-    lines = [f"## `{name}`", "", (command.help or "").strip(), ""]
+def _command(command: Any, name: str, parent: Any) -> list[str]:
+    context = command.context_class(command, info_name=name.rsplit(" ", 1)[-1], parent=parent)
+    lines = [f"## `{name}`", "", inspect.cleandoc(command.help or ""), ""]
     rows = []
     for parameter in command.get_params(context):
         flag = ", ".join(f"`{option}`" for option in parameter.opts) if parameter.param_type_name == "option" else ""
-        label = flag or f"`{parameter.make_metavar(context)}`"
+        label = flag or f"`{parameter.metavar or parameter.name.upper()}`"
         rows.append(f"| {label} | {(getattr(parameter, 'help', '') or '').replace('|', '&#124;')} |")
     lines += ["| | |", "|---|---|", *rows, ""] if rows else []
-    if isinstance(command, click.Group):
+    if hasattr(command, "list_commands"):
         for verb in command.list_commands(context):
             found = command.get_command(context, verb)
             if found is not None:
@@ -58,7 +59,7 @@ def _prediction() -> str:
 
 def _table(title: str, model: type[BaseModel]) -> str:
     """One table for a model and, after it, one for each model inside it."""
-    lines = [f"## {title}", "", (model.__doc__ or "").strip(), "", "| Key | Type | Meaning |", "|---|---|---|"]
+    lines = [f"## {title}", "", inspect.cleandoc(model.__doc__ or ""), "", "| Key | Type | Meaning |", "|---|---|---|"]
     inside: dict[str, type[BaseModel]] = {}
     schema = model.model_json_schema()
     for name, field in model.model_fields.items():
@@ -68,11 +69,11 @@ def _table(title: str, model: type[BaseModel]) -> str:
                 kind = part.__name__ if part is field.annotation else kind
                 if issubclass(part, BaseModel):
                     inside[name] = part
-        default = "" if field.is_required() else f" Default: `{schema['properties'][name].get('default', '…')}`."
-        if name in inside and not field.is_required():
-            default = ""
-        kind = kind.replace("|", "&#124;")
-        lines.append(f"| `{name}` | {_last_names(kind)} | {field.description or ''}{default} |")
+        known = schema["properties"][name].get("default", "")
+        default = f" Default: `{known}`." if known != "" and name not in inside else ""
+        kind = _last_names(kind).replace("|", "&#124;").replace("[", "\\[")
+        meaning = f"{field.description}." if field.description else ""
+        lines.append(f"| `{name}` | {kind} | {meaning}{default} |")
     lines.append("")
     for name, part in inside.items():
         lines.append(_table(f"`{name}`", part))
@@ -81,6 +82,4 @@ def _table(title: str, model: type[BaseModel]) -> str:
 
 def _last_names(kind: str) -> str:
     """Type names without the modules that they live in."""
-    import re
-
     return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", kind)
