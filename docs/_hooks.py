@@ -34,7 +34,7 @@ def _command(command: Any, name: str, parent: Any) -> list[str]:
     rows = []
     for parameter in command.get_params(context):
         flag = ", ".join(f"`{option}`" for option in parameter.opts) if parameter.param_type_name == "option" else ""
-        label = flag or f"`{parameter.metavar or parameter.name.upper()}`"
+        label = flag or f"`{parameter.metavar or parameter.name.upper()}`".replace("|", "\\|")
         rows.append(f"| {label} | {(getattr(parameter, 'help', '') or '').replace('|', '&#124;')} |")
     lines += ["| | |", "|---|---|", *rows, ""] if rows else []
     if hasattr(command, "list_commands"):
