@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,9 @@ import pytest
 from PIL import Image
 
 from pneumoscope.bundle import Bundle
-from pneumoscope.cli.main import main
 from pneumoscope.evaluation import Evaluation
+
+from .conftest import Command, refused
 
 FIGURES = {"roc", "precision-recall", "calibration", "scores", "confusion"}
 
@@ -32,19 +32,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    """The command's exit status."""
-    monkeypatch.setattr(sys, "argv", ["pneumoscope", "evaluate", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return ended.value.code or 0
-
-
-def test_table(
-    films: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(monkeypatch, tiny_bundle.path, "--data", films, "--bootstrap", "100") == 0
-    said = capsys.readouterr()
+def test_table(films: Path, tiny_bundle: Bundle, command: Command) -> None:
+    said = command("evaluate", tiny_bundle.path, "--data", films, "--bootstrap", "100")
+    assert said.status == 0
     for part in ("tiny", "8 films: 4 normal, 4 pneumonia (50.0%)", "Sensitivity", "ROC AUC, DeLong", "made up"):
         assert part in said.out
     assert "Research use only" in said.out
@@ -55,13 +45,11 @@ def test_json_report_and_comparison(
     films: Path,
     tiny_bundle: Bundle,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: Command,
 ) -> None:
     out = tmp_path / "judged"
     options = ("--data", films, "--against", tiny_bundle.path, "--operating-point", "never", "--out", out, "--json")
-    assert run(monkeypatch, tiny_bundle.path, *options, "--bootstrap", "100") == 0
-    found = Evaluation.model_validate_json(capsys.readouterr().out)
+    found = Evaluation.model_validate_json(command("evaluate", tiny_bundle.path, *options, "--bootstrap", "100").out)
     assert (found.operating_point, found.chosen.confusion) == ("never", ((4, 0), (4, 0)))
     assert found.bootstrap == 100
     assert found.resampled_by == "patient", "Kermany's file names tell the patients"
@@ -76,16 +64,15 @@ def test_a_film_that_cannot_be_read_is_reported(
     films: Path,
     tiny_bundle: Bundle,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: Command,
 ) -> None:
     lines = [f"{film},{int('PNEU' in str(film))}" for film in sorted((films / "test").glob("*/*.png"))]
     (tmp_path / "broken.png").write_bytes(b"no film")
     table = tmp_path / "films.csv"
     table.write_text("\n".join(["image,label", *lines, "broken.png,1"]))
     options = ("--data", table, "--columns", "path=image", "--split", "all", "--bootstrap", "100")
-    assert run(monkeypatch, tiny_bundle.path, *options) == 1
-    said = capsys.readouterr().out
+    status, said, _ = command("evaluate", tiny_bundle.path, *options)
+    assert status == 1
     assert "8 films: 4 normal, 4 pneumonia" in said
     assert "1 film without a score, in no figure:" in said
     assert "broken.png" in said
@@ -95,8 +82,7 @@ def test_bad_input_gets_one_line(
     films: Path,
     tiny_bundle: Bundle,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: Command,
 ) -> None:
     bundle = tiny_bundle.path
     (tmp_path / "mine.txt").write_text("mine")
@@ -112,9 +98,5 @@ def test_bad_input_gets_one_line(
         ((bundle, "--data", films, "--columns", "path"), "'path' should be COLUMN=HEADING"),
         ((bundle, "--data", films, "--patients", tmp_path / "cases.csv"), "cases.csv"),
     ):
-        assert run(monkeypatch, *arguments) == 2, arguments
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert message in said.err
-        assert len(said.err.splitlines()) == 1
+        refused(command("evaluate", *arguments), message)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"], "nothing is left behind"
