@@ -101,3 +101,15 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
     (out / "thesis.txt").write_text("mine")
     refused(command("train", recipe, *rest, "--report-on", "none"), "run")
     assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    recipe: Path, films: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pneumoscope.workflow.train_bundle", interrupted)
+    ended = command("train", recipe, "--data", films, "--weights", "none", "--out", tmp_path / "run")
+    assert ended.status == 130
+    assert "Give the same command again" in ended.err

@@ -76,7 +76,11 @@ def train(
     # Whether the films that are to judge the model are there is better known before training than after.
     judges = None if report_on == "none" else cohort.select(report_on).require_both_classes()
     start = None if weights == "none" else load_initial_weights(weights, scaling=scaling)
-    bundle = train_bundle(plan, cohort, start, out)
+    try:
+        bundle = train_bundle(plan, cohort, start, out)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Give the same command again; it goes on from the last finished epoch.", err=True)
+        raise typer.Exit(130) from None
     console().print(Text(f"Bundle: {bundle.path}"), soft_wrap=True)
     if judges:
         evaluation = judge_bundle(bundle, judges, out / REPORT, overwrite=True)
