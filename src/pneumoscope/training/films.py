@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from pneumoscope.training.cache import Activations
+
 
 class FilmBatches(Dataset[tuple[Tensor, Tensor]]):
     """Batches of inputs and labels, indexed by a list of positions.
 
     Args:
         inputs: (V, N, …) for V views of N films: uint8 films, scaled to [0, 1] on the way out, or float16
-            activations. May be memory-mapped: only the batch is read.
+            activations.
         labels: (N,) of 0 and 1.
     """
 
-    def __init__(self, inputs: npt.NDArray[Any], labels: npt.NDArray[np.int64]):
+    def __init__(self, inputs: npt.NDArray[Any] | Activations, labels: npt.NDArray[np.int64]):
         self.inputs = inputs
         self.labels = torch.from_numpy(labels.astype(np.float32))
 

@@ -26,7 +26,7 @@ from pneumoscope.errors import OutputError, TrainingError
 from pneumoscope.network import PneumoniaNet
 from pneumoscope.progress import progress_bar
 from pneumoscope.training.augment import build_augmentation
-from pneumoscope.training.cache import cache_activations
+from pneumoscope.training.cache import Activations, cache_activations
 from pneumoscope.training.films import EpochOrder, FilmBatches
 from pneumoscope.training.hardware import resolve_precision
 from pneumoscope.training.loss import class_weights
@@ -153,7 +153,7 @@ class TrainingRun:
     def _loaders(
         self, folder: Path, phase: Phase, network: PneumoniaNet, training: Films, validation: Films, seed: int
     ) -> tuple[DataLoader[Any], DataLoader[Any]]:
-        inputs: dict[str, npt.NDArray[Any]] = {}
+        inputs: dict[str, npt.NDArray[Any] | Activations] = {}
         for name, films in (("training", training), ("validation", validation)):
             inputs[name] = films.pixels[None]
             if not phase.cached_views:
@@ -163,7 +163,7 @@ class TrainingRun:
             with progress_bar(f"{folder.name}: frozen stages on {name} films", total) as advance:
                 inputs[name] = cache_activations(
                     network,
-                    inputs[name],
+                    films.pixels[None],
                     folder / f"{name}.npy",
                     views=views,
                     augment=build_augmentation(self.recipe.augmentation),
@@ -176,7 +176,7 @@ class TrainingRun:
             training.labels,
             batch_size=self.recipe.batch_size,
             seed=seed,
-            views=len(inputs["training"]),
+            views=inputs["training"].shape[0],
             oversample=self.recipe.balance.oversample,
         )
         return (
