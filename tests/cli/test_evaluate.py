@@ -49,6 +49,7 @@ def test_json_report_and_comparison(
 ) -> None:
     out = tmp_path / "judged"
     options = ("--data", films, "--against", tiny_bundle.path, "--operating-point", "never", "--out", out, "--json")
+    options += ("--by", "aetiology")
     found = Evaluation.model_validate_json(command("evaluate", tiny_bundle.path, *options, "--bootstrap", "100").out)
     assert (found.operating_point, found.chosen.confusion) == ("never", ((4, 0), (4, 0)))
     assert found.bootstrap == 100
@@ -57,7 +58,12 @@ def test_json_report_and_comparison(
     assert (found.comparison.a, found.comparison.b, found.comparison.p_delong) == ("tiny (1)", "tiny (2)", None)
     assert {path.name for path in out.iterdir()} == {"report.html", "metrics.json", "predictions.csv", "figures"}
     assert json.loads((out / "metrics.json").read_text()) == found.model_dump(mode="json")
-    assert "tiny (2)" in (out / "report.html").read_text()
+    report = (out / "report.html").read_text()
+    assert "tiny (2)" in report
+    assert "By aetiology" in report
+    (by_aetiology,) = found.subgroups
+    assert [(group.value, group.films) for group in by_aetiology.groups] == [("normal", 4), ("virus", 4)]
+    assert {path.stem for path in (out / "figures").glob("*.svg")} == FIGURES | {"subgroups"}
 
 
 def test_a_film_that_cannot_be_read_is_reported(
@@ -95,6 +101,7 @@ def test_bad_input_gets_one_line(
         (("no-such-model", "--data", films), "no-such-model: no bundle of that name"),
         ((bundle, "--data", films, "--against", "no-such-model"), "no-such-model: no bundle of that name"),
         ((bundle, "--data", films, "--operating-point", "lax"), "no operating point 'lax'; it has half, never"),
+        ((bundle, "--data", films, "--by", "ward"), "no column 'ward' to divide films by"),
         ((bundle, "--data", films, "--columns", "path"), "'path' should be COLUMN=HEADING"),
         ((bundle, "--data", films, "--patients", tmp_path / "cases.csv"), "cases.csv"),
     ):

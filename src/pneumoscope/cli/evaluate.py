@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pneumoscope.cohorts import Cohort
-    from pneumoscope.evaluation import Comparison, Evaluation
+    from pneumoscope.evaluation import Breakdown, Comparison, Evaluation
     from pneumoscope.scoring import Predictor
 
 FEW = 5
@@ -33,6 +33,10 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document instead.")] = False,
     against: Annotated[
         str | None, typer.Option(metavar="BUNDLE", help="Another model, compared film by film (DeLong, McNemar).")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN,...", help="Judge parts of the films too, such as age,sex,view and crossings."),
     ] = None,
     operating_point: Annotated[
         str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
@@ -76,7 +80,8 @@ def evaluate(
     rival = Predictor(other, batch_size=batch_size) if other else None
     predictions = _score(predictor, cohort)
     where = f"{cohort.name}, split {split}"
-    found = judge(predictions, trained.spec, data=where, operating_point=operating_point, bootstrap=bootstrap)
+    parts = [name.strip() for name in by.split(",")] if by else []
+    found = judge(predictions, trained.spec, data=where, operating_point=operating_point, by=parts, bootstrap=bootstrap)
     if rival:
         found = found.model_copy(update={"comparison": _compare(found, predictions, rival, _score(rival, cohort))})
     if out:
@@ -132,6 +137,11 @@ def show(found: Evaluation) -> None:
     out.print(_decisions(found))
     out.print()
     out.print(_ranking(found))
+    for breakdown in found.subgroups:
+        out.print()
+        out.print(_subgroups(breakdown))
+    if found.subgroups:
+        out.print(Text("p: of a difference to the other films, adjusted for their number by Holm's method"))
     point = found.chosen.operating_point
     out.print(Text(f"\nOperating point “{point.name}” chosen on: {point.chosen_on or 'not recorded'}"), soft_wrap=True)
     out.print(Text(f"Calibration fitted on: {found.calibration.fitted_on}"), soft_wrap=True)
@@ -173,6 +183,22 @@ def _ranking(found: Evaluation) -> Table:
         theirs = (reference.roc_auc.text(),) if reference and figure is found.roc_auc else ()
         table.add_row(name, figure.text(digits), *theirs)
     table.add_row("Expected calibration error", f"{found.expected_calibration_error:.3f}")
+    return table
+
+
+def _subgroups(breakdown: Breakdown) -> Table:
+    names = {"roc_auc": "ROC AUC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
+    headings = [heading for name in names.values() for heading in (name, "p")]
+    table = _table(f"By {breakdown.by}", "Normal", "Pneumonia", *headings)
+    for group in breakdown.groups:
+        cells = []
+        for name in names:
+            difference = group.differences.get(name)
+            p = difference.p_adjusted if difference else None
+            cells += [getattr(group, name).text(), "–" if p is None else f"{p:.2g}"]
+        table.add_row(group.value, f"{group.normal:,}", f"{group.pneumonia:,}", *cells)
+    if breakdown.unknown:
+        table.add_row(f"not known: {breakdown.unknown:,}")
     return table
 
 

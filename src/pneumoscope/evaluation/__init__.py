@@ -9,16 +9,21 @@ from pneumoscope.evaluation.predictions import score_cohort
 from pneumoscope.evaluation.ranking import delong, roc_auc
 from pneumoscope.evaluation.report import require_free, write_evaluation
 from pneumoscope.evaluation.study import STUDY, Reference
+from pneumoscope.evaluation.subgroups import Breakdown, Difference, Subgroup, break_down
 
 __all__ = [
     "STUDY",
+    "Breakdown",
     "ClassReport",
     "Comparison",
     "Decisions",
+    "Difference",
     "Evaluation",
     "Figure",
     "NotScored",
     "Reference",
+    "Subgroup",
+    "break_down",
     "choose_operating_points",
     "compare",
     "confusion_of",

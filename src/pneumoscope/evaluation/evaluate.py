@@ -27,6 +27,7 @@ from pneumoscope.evaluation.reliability import (
 )
 from pneumoscope.evaluation.resampling import clusters, resamples
 from pneumoscope.evaluation.study import Reference, reference_for
+from pneumoscope.evaluation.subgroups import Breakdown, Scores, break_down
 from pneumoscope.scoring import RESEARCH_NOTICE
 
 HALF = OperatingPoint(name="half", threshold=0.5, chosen_on="fixed")
@@ -78,6 +79,7 @@ class Evaluation(BaseModel):
     decisions: tuple[Decisions, ...] = Field(description="at 0.5, and at the operating point if that is another")
     reference: Reference | None = Field(None, description="published figures on the same films")
     comparison: Comparison | None = None
+    subgroups: tuple[Breakdown, ...] = ()
     notice: str = RESEARCH_NOTICE
 
     @property
@@ -113,6 +115,7 @@ def evaluate(
     *,
     data: str,
     operating_point: str | None = None,
+    by: Sequence[str] = (),
     seed: int = 0,
     bootstrap: int = BOOTSTRAP,
 ) -> Evaluation:
@@ -126,11 +129,13 @@ def evaluate(
         spec: of the bundle that made them.
         data: which films these are, in words.
         operating_point: its name; the bundle's default if None.
+        by: columns of the predictions to divide the films by; see :func:`~pneumoscope.evaluation.break_down`.
         seed: of the bootstrap.
         bootstrap: resamples.
 
     Raises:
-        EvaluationError: no film has a score, or the bundle has no such operating point.
+        EvaluationError: no film has a score, the bundle has no such operating point, or a column of ``by`` cannot
+            divide the films.
     """
     try:
         point = spec.operating_point(operating_point)
@@ -178,6 +183,21 @@ def evaluate(
             for index, at in enumerate(points)
         ),
         reference=reference_for(predictions["path"]),
+        subgroups=break_down(
+            scored,
+            by,
+            Scores(
+                labels=labels,
+                logits=scores,
+                probability=probability,
+                called=probability >= point.threshold,
+                patients=groups,
+            ),
+            bootstrap=bootstrap,
+            seed=seed,
+        )
+        if by
+        else (),
     )
 
 

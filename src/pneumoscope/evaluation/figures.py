@@ -76,6 +76,8 @@ def draw_all(evaluation: Evaluation, films: Films, points: Sequence[OperatingPoi
                 _precision_recall(evaluation, films),
             ),
         ]
+    if evaluation.subgroups:
+        drawings.append(Drawing("subgroups", "Subgroups", _subgroup_words(evaluation), _forest(evaluation)))
     return drawings
 
 
@@ -195,6 +197,38 @@ def _confusion(evaluation: Evaluation) -> Figure:
         if index == 0:
             axes.set_ylabel("is", fontsize=9, color=INK)
     return figure
+
+
+def _forest(evaluation: Evaluation) -> Figure:
+    chosen = evaluation.chosen
+    lines = [("all films", (evaluation.roc_auc, chosen.sensitivity, chosen.specificity))]
+    for breakdown in evaluation.subgroups:
+        for group in breakdown.groups:
+            name = f"{breakdown.by}: {group.value} ({group.normal} + {group.pneumonia})"
+            lines.append((name, (group.roc_auc, group.sensitivity, group.specificity)))
+    figure = _figure(9.4, 1.1 + 0.26 * len(lines))
+    for column, axes in enumerate(figure.subplots(1, 3, sharey=True)):
+        _style(axes, ("ROC AUC", "Sensitivity", "Specificity")[column], "")
+        for row, (_, figures) in enumerate(lines):
+            found = figures[column]
+            if found.value is None:
+                continue
+            colour = PNEUMONIA if row == 0 else INK
+            if row == 0:
+                axes.axvline(found.value, color=QUIET, linewidth=1, linestyle=":")
+            if found.low is not None and found.high is not None:
+                axes.plot([found.low, found.high], [row, row], color=colour, linewidth=1.4)
+            axes.plot(found.value, row, "s", color=colour, markersize=4.5)
+        axes.set_yticks(range(len(lines)), [name for name, _ in lines])
+        axes.set_ylim(len(lines) - 0.5, -0.5)
+    return figure
+
+
+def _subgroup_words(evaluation: Evaluation) -> str:
+    return (
+        "Each part of the films (normal + pneumonia) with 95% intervals, decisions "
+        f"{threshold_name(evaluation.chosen.operating_point)}; dotted, all films."
+    )
 
 
 def _counts(confusion: Confusion) -> str:
