@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +16,7 @@ from pydantic import ValidationError
 from pneumoscope.bundle.card import render_card
 from pneumoscope.bundle.spec import BundleSpec
 from pneumoscope.errors import BundleError, OutputError
+from pneumoscope.output import whole_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -127,22 +126,11 @@ def save_bundle(spec: BundleSpec, weights: Mapping[str, Tensor], folder: Path) -
         for name, tensor in weights.items()
         if not name.endswith("num_batches_tracked")
     }
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from None
-    try:
+    with whole_folder(folder) as draft:
         save_file(kept, draft / WEIGHTS)
         (draft / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read what it writes
         digest = hashlib.sha256((draft / WEIGHTS).read_bytes()).hexdigest()
         write_spec(spec.model_copy(update={"weights_sha256": digest}), draft)
-        draft.chmod(0o755)
-        draft.rename(folder)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return load_bundle(folder)
 
 

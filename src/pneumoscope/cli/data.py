@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.errors import CohortError
+from pneumoscope.cli._options import AsJson, Columns, Data, Preset, command_group, parse_columns
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 FEW = 5
 """Groups of copies shown; all of them are in the JSON."""
 
-app = typer.Typer(
-    name="data",
-    help="List, fetch and audit data sets.",
-    no_args_is_help=True,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+app = command_group("data", "List, fetch and audit data sets.")
 
 
 @app.command("list")
@@ -80,14 +72,9 @@ def fetch(
 
 @app.command()
 def audit(
-    data: Annotated[
-        list[str],
-        typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several."),
-    ],
-    columns: Annotated[
-        str | None, typer.Option(metavar="COLUMN=HEADING,...", help="Headings of a CSV, such as path=Image,label=y.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")] = None,
+    data: Data,
+    columns: Columns = None,
+    preset: Preset = None,
     split_column: Annotated[str, typer.Option(metavar="COLUMN", help="Column that says the split.")] = "split",
     as_json: AsJson = False,
 ) -> None:
@@ -109,21 +96,6 @@ def audit(
         _show(found)
     if found.unreadable:
         raise typer.Exit(1)
-
-
-def parse_columns(text: str | None) -> dict[str, str]:
-    """``path=Image,label=y`` as a mapping.
-
-    Raises:
-        CohortError: a part has no ``=``.
-    """
-    columns = {}
-    for part in text.split(",") if text else ():
-        column, equals, heading = part.partition("=")
-        if not (equals and column.strip() and heading.strip()):
-            raise CohortError(f"--columns {text}: {part!r} should be COLUMN=HEADING, such as path=Image,label=y")
-        columns[column.strip()] = heading.strip()
-    return columns
 
 
 @contextmanager

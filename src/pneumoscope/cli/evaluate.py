@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pneumoscope.cli._options import BatchSize, Columns, Data, OperatingPointName, Patients, Preset, parse_columns
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
@@ -21,10 +23,7 @@ FEW = 5
 
 def evaluate(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The trained model: name or folder.")],
-    data: Annotated[
-        list[str],
-        typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several."),
-    ],
+    data: Data,
     split: Annotated[str, typer.Option(metavar="NAME", help="Split to judge on; all is every film.")] = "test",
     out: Annotated[
         Path | None,
@@ -38,23 +37,13 @@ def evaluate(
         str | None,
         typer.Option(metavar="COLUMN,...", help="Judge parts of the films too, such as age,sex,view and crossings."),
     ] = None,
-    operating_point: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
-    ] = None,
+    operating_point: OperatingPointName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an evaluation that is in DIR.")] = False,
-    columns: Annotated[
-        str | None, typer.Option(metavar="COLUMN=HEADING,...", help="Headings of a CSV, such as path=Image,label=y.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")] = None,
-    patients: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CASES.csv",
-            help="Patients of PneumoniaMNIST: columns patient_id, mnist_split, mnist_index.",
-        ),
-    ] = None,
+    columns: Columns = None,
+    preset: Preset = None,
+    patients: Patients = None,
     bootstrap: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the bootstrap.")] = 2000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Films scored at a time.")] = 8,
+    batch_size: BatchSize = 8,
 ) -> None:
     """Judge a model on films with labels: every figure with its 95% interval, and where it goes wrong.
 
@@ -62,7 +51,6 @@ def evaluate(
     """
     from pneumoscope.bundle import load_bundle
     from pneumoscope.cli._output import console, print_json
-    from pneumoscope.cli.data import parse_columns
     from pneumoscope.cohorts import load_cohort, with_patients
     from pneumoscope.evaluation import evaluate as judge
     from pneumoscope.evaluation import require_free, write_evaluation

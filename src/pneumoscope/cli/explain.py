@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pneumoscope.cli._options import BundleName, OperatingPointName
 from pneumoscope.errors import ImageError
 
 
@@ -16,10 +17,8 @@ def explain(
         Path | None,
         typer.Option(metavar="FILE.png", help="The picture.", show_default="FILE-explained.png in this folder"),
     ] = None,
-    bundle: Annotated[str, typer.Option(metavar="NAME|DIR", help="The trained model.")] = "default",
-    operating_point: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
-    ] = None,
+    bundle: BundleName = "default",
+    operating_point: OperatingPointName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that exists.")] = False,
 ) -> None:
     """Draw a film beside its heat map, which shows where the score came from.

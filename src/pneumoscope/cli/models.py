@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pneumoscope.cli._options import AsJson, command_group
+
 if TYPE_CHECKING:
     from pneumoscope.bundle import Bundle
 
-app = typer.Typer(
-    name="models",
-    help="List, show and import trained models.",
-    no_args_is_help=True,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+app = command_group("models", "List, show and import trained models.")
 
 
 @app.command("list")

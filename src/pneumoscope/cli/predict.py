@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pneumoscope.cli._options import BatchSize, BundleName, OperatingPointName
+
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
@@ -26,10 +28,8 @@ def predict(
         list[Path],
         typer.Argument(metavar="FILES|DIRS...", help="Films, or folders searched for films.", show_default=False),
     ],
-    bundle: Annotated[str, typer.Option(metavar="NAME|DIR", help="The trained model.")] = "default",
-    operating_point: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
-    ] = None,
+    bundle: BundleName = "default",
+    operating_point: OperatingPointName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array instead of the table.")] = False,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the predictions as a table too.")
@@ -37,7 +37,7 @@ def predict(
     heatmaps: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of film and heat map for each scored film.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Films scored at a time.")] = 8,
+    batch_size: BatchSize = 8,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """Score chest films: pneumonia, normal, or unsuitable, with probability and reasons.

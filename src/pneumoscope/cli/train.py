@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pneumoscope.cli._options import Columns, Data, Patients, Preset, parse_columns
+
 IMAGENET = "timm/inception_v3.tf_in1k"
 """InceptionV3 as TensorFlow trained it on ImageNet, on the Hugging Face hub."""
 REPORT = "report"
@@ -15,10 +17,7 @@ REPORT = "report"
 
 def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to do.", show_default=False)],
-    data: Annotated[
-        list[str],
-        typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several."),
-    ],
+    data: Data,
     weights: Annotated[
         str,
         typer.Option(metavar="FILE|NAME|none", help="The trunk's starting weights; none starts from random ones."),
@@ -30,17 +29,9 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run folder.", show_default="runs/NAME-OF-THE-RECIPE")
     ] = None,
-    patients: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CASES.csv",
-            help="Patients of PneumoniaMNIST: columns patient_id, mnist_split, mnist_index.",
-        ),
-    ] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="COLUMN=HEADING,...", help="Headings of a CSV, such as path=Image,label=y.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")] = None,
+    patients: Patients = None,
+    columns: Columns = None,
+    preset: Preset = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the recipe's.", show_default=False)] = None,
     report_on: Annotated[
         str,
@@ -54,7 +45,6 @@ def train(
 
     A run that was interrupted goes on where it was when the same command is given again.
     """
-    from pneumoscope.cli.data import parse_columns
     from pneumoscope.training.recipe import load_recipe
 
     plan = load_recipe(recipe)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from pneumoscope import __version__
 from pneumoscope.bundle import load_bundle
 from pneumoscope.errors import CohortError, OutputError, PneumoscopeError
+from pneumoscope.output import whole_folder
 from pneumoscope.progress import progress_bar
 from pneumoscope.scoring import RESEARCH_NOTICE, Predictor, Scored, percent
 
@@ -55,21 +54,8 @@ def demonstrate(out: Path, *, overwrite: bool = False) -> Demonstration:
     if out.exists() and not (overwrite and (out / REPORT).is_file()):
         raise OutputError(f"{out}: exists already; name another --out, or add --overwrite to replace an earlier demo")
     sources = [(_installed(name), what) for name, what in FILMS.items()]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror})") from None
-    try:
+    with whole_folder(out) as draft:
         found = _show(sources, draft)
-        draft.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        draft.rename(out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     films = tuple((what, scored, out / picture.name if picture else None) for what, scored, picture in found.films)
     return Demonstration(out / REPORT, films, found.evaluation, found.why_not)
 

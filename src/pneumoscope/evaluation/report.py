@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from pneumoscope import __version__
 from pneumoscope.cohorts import Cohort
 from pneumoscope.errors import OutputError
 from pneumoscope.evaluation.evaluate import Evaluation, headings, threshold_name
+from pneumoscope.output import whole_folder
 from pneumoscope.scoring import Predictor
 
 if TYPE_CHECKING:
@@ -53,24 +52,8 @@ def write_evaluation(
         OutputError: the folder is not free, or cannot be written.
     """
     require_free(folder, overwrite=overwrite)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from None
-    try:
-        fresh, former = draft / "new", draft / "old"
-        fresh.mkdir()
-        _write(fresh, evaluation, predictions, cohort, predictor)
-        if folder.exists():
-            folder.rename(former)
-        fresh.rename(folder)
-    except OSError as error:
-        if former.exists() and not folder.exists():
-            former.rename(folder)
-        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with whole_folder(folder) as draft:
+        _write(draft, evaluation, predictions, cohort, predictor)
 
 
 def require_free(folder: Path, *, overwrite: bool) -> None:

@@ -1,0 +1,54 @@
+"""Options that several verbs have, so that they are called and explained alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pneumoscope.errors import CohortError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Films scored at a time.")]
+BundleName = Annotated[str, typer.Option(metavar="NAME|DIR", help="The trained model.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="COLUMN=HEADING,...", help="Headings of a CSV, such as path=Image,label=y.")
+]
+Data = Annotated[
+    list[str], typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several.")
+]
+OperatingPointName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
+]
+Patients = Annotated[
+    Path | None,
+    typer.Option(metavar="CASES.csv", help="Patients of PneumoniaMNIST: columns patient_id, mnist_split, mnist_index."),
+]
+Preset = Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")]
+
+
+def command_group(name: str, help_text: str) -> typer.Typer:
+    """A verb that has verbs of its own."""
+    return typer.Typer(
+        name=name,
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """``path=Image,label=y`` as a mapping.
+
+    Raises:
+        CohortError: a part has no ``=``.
+    """
+    columns = {}
+    for part in text.split(",") if text else ():
+        column, equals, heading = part.partition("=")
+        if not (equals and column.strip() and heading.strip()):
+            raise CohortError(f"--columns {text}: {part!r} should be COLUMN=HEADING, such as path=Image,label=y")
+        columns[column.strip()] = heading.strip()
+    return columns
