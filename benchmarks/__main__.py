@@ -9,7 +9,7 @@ import os
 import platform
 
 QUICK = ("predict_cold", "gradcam", "frozen_stages")
-"""Run when none is named; ``study`` takes half an hour and ``setup`` downloads everything."""
+"""Run when none is named; ``study`` takes over half an hour and ``setup`` downloads everything."""
 ALL = (*QUICK, "study", "setup")
 
 
