@@ -96,4 +96,6 @@ def test_the_shipped_model_is_the_default(verb: str, data_dir: Path, tmp_path: P
     if verb == "predict":
         (row,) = json.loads(ended.out)
         assert row["model"]["name"] == "pneumoniamnist"
-        assert row["decision"] == "pneumonia", "radiologists saw lung opacity on this film"
+        assert row["probability"] > 0.9, "radiologists saw lung opacity on this film"
+        assert row["decision"] == "refer", "of an adult, on whom a model of children decides nothing"
+        assert [reason["code"] for reason in row["reasons"]] == ["outside-ages", "at-or-above-threshold"]

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pneumoscope.bundle import OperatingPoint
 from pneumoscope.scoring import ModelUsed, Prediction, Reason, percent
-from pneumoscope.scoring.prediction import decide
+from pneumoscope.scoring.prediction import decide, outside_ages
 
 POINT = OperatingPoint(name="p95", threshold=0.3, promised_sensitivity=0.95)
 MODEL = ModelUsed(name="tiny", sha256="0" * 64, software="0.1.0", runtime="torch")
@@ -26,6 +26,14 @@ def _unsuitable(**changes: object) -> Prediction:
         "elapsed_ms": 1.0,
     }
     return Prediction.model_validate(fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("age", "outside"), [(None, False), (0.5, True), (1, False), (5.9, False), (6, True), (45, True)]
+)
+def test_a_model_of_children_decides_nothing_on_others(age: float | None, outside: bool) -> None:
+    assert (outside_ages(age, (1, 5)) is not None) == outside
+    assert outside_ages(age, None) is None
 
 
 def test_threshold_itself_is_pneumonia() -> None:

@@ -64,6 +64,9 @@ class BundleSpec(_Part):
     commit: str | None = Field(None, description="commit of the code that trained it")
     architecture: Architecture = Architecture()
     input: InputSpec
+    ages: tuple[float, float] | None = Field(
+        None, description="years of age of the patients it learnt on; films whose header says another age are referred"
+    )
     calibration: Calibration = Calibration()
     operating_points: tuple[OperatingPoint, ...] = (OperatingPoint(name="half", threshold=0.5),)
     default_operating_point: str = "half"

@@ -121,6 +121,15 @@ def decide(probability: float, point: OperatingPoint) -> tuple[Decision, Reason]
     return "normal", Reason(code="below-threshold", message=f"Below {threshold}.")
 
 
+def outside_ages(age: float | None, ages: tuple[float, float] | None) -> Reason | None:
+    """Why a film of a patient of that age (years) is not decided on by a model that learnt on other ages."""
+    if age is None or ages is None or ages[0] <= age < ages[1] + 1:
+        return None
+    learnt = f"the model learnt on patients of {ages[0]:g} to {ages[1]:g}"
+    message = f"The header says {age:.3g} years; {learnt}, so that its score decides nothing."
+    return Reason(code="outside-ages", message=message)
+
+
 def percent(share: float) -> str:
     """A probability for people: one decimal, and never rounded to certainty."""
     if 0 < share < 0.001:

@@ -21,7 +21,16 @@ from pneumoscope.bundle import Bundle
 from pneumoscope.errors import BundleError, ImageError
 from pneumoscope.radiograph import Radiograph, assess, fit, read_radiograph
 from pneumoscope.scoring.geometry import peak
-from pneumoscope.scoring.prediction import FilmSummary, ModelUsed, Peak, Prediction, Reason, SaliencySummary, decide
+from pneumoscope.scoring.prediction import (
+    FilmSummary,
+    ModelUsed,
+    Peak,
+    Prediction,
+    Reason,
+    SaliencySummary,
+    decide,
+    outside_ages,
+)
 from pneumoscope.scoring.runtime import Runtime, TorchRuntime, checked
 
 Source = TypeVar("Source")
@@ -162,10 +171,13 @@ class Predictor:
         probability = float(self.spec.calibration.probability(np.asarray(logit)))
         decision, reason = decide(probability, self._point)
         assert item.summary is not None  # whatever has pixels has a summary
+        reasons = (reason, *item.reasons)
+        if other := outside_ages(item.summary.age, self.spec.ages):
+            decision, reasons = "refer", (other, *reasons)
         place = peak(saliency, (item.summary.height, item.summary.width), self.spec.input)
         return self._prediction(
             item,
-            (reason, *item.reasons),
+            reasons,
             seconds,
             decision=decision,
             probability=probability,

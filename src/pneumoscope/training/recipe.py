@@ -110,6 +110,9 @@ class Recipe(Section):
 
     name: str = Field(min_length=1, pattern=r"^[a-z0-9][a-z0-9._-]*$")
     description: str = ""
+    ages: tuple[float, float] | None = Field(
+        None, description="youngest and oldest patient of the films in years; the model refers films of others"
+    )
     seed: int = Field(0, ge=0)
     batch_size: int = Field(32, ge=1)
     accumulate: int = Field(1, ge=1, description="batches per optimiser step")
