@@ -11,7 +11,7 @@ from PIL import Image
 from pneumoscope.cohorts import Cohort, load_cohort
 from pneumoscope.errors import CohortError
 from pneumoscope.scoring import Predictor
-from pneumoscope.training.recipe import Recipe
+from pneumoscope.training.recipe import Recipe, Validation
 from pneumoscope.workflow import train_bundle
 
 RECIPE = Recipe.model_validate(
@@ -84,3 +84,13 @@ def test_what_cannot_be_trained_or_calibrated_on_is_refused(tmp_path: Path, coho
     with pytest.raises(CohortError, match="nothing honest can be calibrated on"):
         train_bundle(RECIPE, leaked, None, tmp_path / "c")
     assert not list(tmp_path.iterdir()), "nothing is written before the data are known to serve"
+
+
+def test_folds_of_train_and_val_keep_patients_apart(tmp_path: Path, cohort: Cohort) -> None:
+    recipe = RECIPE.model_copy(update={"validation": Validation(folds=3), "name": "folds"})
+    bundle = train_bundle(recipe, cohort, None, tmp_path / "run")
+    training, validation = bundle.spec.data
+    assert (training["split"], validation["split"]) == ("2 of 3 folds", "1 of 3 folds")
+    assert training["films"] + validation["films"] == len(cohort)
+    films = validation["films"]
+    assert f"{films} of {films} validation films" in bundle.spec.calibration.fitted_on, "no patient is in both"

@@ -67,7 +67,7 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
     from pneumoscope.network import PneumoniaNet, load_trunk
     from pneumoscope.training.run import Films, TrainingRun
 
-    training, validation = (_split(cohort, name, recipe) for name in ("train", "val"))
+    training, validation = (_read(part, name, recipe) for name, part in _parts(cohort, recipe).items())
     unseen, words = _unseen(validation.cohort, training.cohort)
     data = [training.record, validation.record]
     origin = weights.provenance if weights else None
@@ -174,12 +174,24 @@ def judge_bundle(bundle: Bundle, cohort: Cohort, folder: Path, *, overwrite: boo
     return evaluation
 
 
-def _split(cohort: Cohort, name: str, recipe: Recipe) -> Split:
+def _parts(cohort: Cohort, recipe: Recipe) -> dict[str, Cohort]:
+    """The films to train and to validate on: two splits, or folds of both with patients apart."""
+    from pneumoscope.cohorts import grouped_folds
+
+    folds = recipe.validation.folds
+    if not folds:
+        return {name: cohort.select(name).require_both_classes() for name in ("train", "val")}
+    films = cohort.select("train", "val").require_both_classes()
+    with progress_bar(f"Dividing films into {folds} folds", len(films)) as advance:
+        fold = grouped_folds(films, folds, seed=0, progress=advance)
+    return {f"{folds - 1} of {folds} folds": films.take(fold != 0), f"1 of {folds} folds": films.take(fold == 0)}
+
+
+def _read(chosen: Cohort, name: str, recipe: Recipe) -> Split:
     import numpy as np
 
     from pneumoscope.training.run import Films
 
-    chosen = cohort.select(name).require_both_classes()
     with progress_bar(f"Reading {name} films", len(chosen)) as advance:
         pixels = chosen.pixels(recipe.input.size, recipe.input.fit, progress=advance)
     labels = chosen.labels
@@ -193,7 +205,10 @@ def _split(cohort: Cohort, name: str, recipe: Recipe) -> Split:
         # Of the pixels at the input size and the labels, so that it says the same wherever the films lie.
         "sha256": digest.hexdigest(),
     }
-    return Split(chosen, Films(pixels, labels), record)
+    groups: npt.NDArray[np.int64] | None = None
+    if recipe.balance.by:
+        groups = np.asarray(chosen.cases.groupby(list(recipe.balance.by), dropna=False).ngroup(), dtype=np.int64)
+    return Split(chosen, Films(pixels, labels, groups), record)
 
 
 def _calibrated(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], where: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ def test_an_empty_split_names_the_ones_there_are(npz: Path) -> None:
     ):
         cohort.select("dev")
     assert len(cohort.select("all")) == 13
+    assert cohort.select("train", "test").splits == {"train": 6, "test": 3}
 
 
 def test_a_source_without_splits_has_no_test_split(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pneumoscope.cohorts import Cohort, grouped_folds, load_cohort, with_patient
 from pneumoscope.cohorts.fingerprints import connected
 from pneumoscope.errors import CohortError
 
-from .conftest import films, write_npz
+from .conftest import films, write_film, write_npz
 
 
 @pytest.fixture
@@ -66,6 +66,11 @@ def test_patients_from_another_table(npz: Path, tmp_path: Path) -> None:
     assert named.iloc[0] == "b", "the row that matches best"
     assert named.iloc[9] == "c"
     assert named.notna().sum() == 2
+    write_film(tmp_path / "other.png", 1)
+    (tmp_path / "other.csv").write_text("path,label,patient_id\nother.png,1,z\n")
+    mixed = with_patients(load_cohort([npz, tmp_path / "other.csv"]), table).cases["patient_id"]
+    assert mixed.iloc[-1] == "z", "other films keep their patients"
+    assert mixed.notna().sum() == 3
     table.write_text("patient_id,index\na,0\n")
     with pytest.raises(CohortError, match="has no column mnist_split, mnist_index"):
         with_patients(cohort, table)

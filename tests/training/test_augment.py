@@ -60,7 +60,9 @@ def test_share_leaves_the_rest_untouched(films: torch.Tensor) -> None:
     assert 0.4 < float(same) < 0.6
 
 
-@pytest.mark.parametrize("name", [name for name in Augmentation.model_fields if name not in ("share", "hue", "mixup")])
+@pytest.mark.parametrize(
+    "name", [name for name in Augmentation.model_fields if name not in ("share", "coarsest", "hue", "mixup")]
+)
 def test_each_setting_switches_something_on(name: str, films: torch.Tensor) -> None:
     torch.manual_seed(2)
     strength = {"rotation": 15.0, "flip": 1.0}.get(name, 0.5)
@@ -93,6 +95,6 @@ def test_noise_is_no_stronger_than_asked() -> None:
 
 def test_resolution_keeps_the_mean_and_loses_detail(films: torch.Tensor) -> None:
     torch.manual_seed(0)
-    blurred = Resolution(1.0)(films)
+    blurred = Resolution(1.0, 0.25)(films)
     torch.testing.assert_close(blurred.mean((2, 3)), films.mean((2, 3)), atol=0.01, rtol=0)
     assert float(blurred.var()) < float(films.var())

@@ -33,6 +33,18 @@ def test_oversampling_balances_and_loses_no_film(normal: int, pneumonia: int, se
     assert len(order) == len(list(order))
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=40), st.integers(0, 5))
+def test_each_group_is_balanced_by_itself(films: list[tuple[int, int]], seed: int) -> None:
+    groups, labels = np.array(films, dtype=np.int64).T
+    order = EpochOrder(labels, batch_size=4, seed=seed, oversample=True, groups=groups)
+    drawn = positions(order)
+    assert set(drawn) == set(range(len(films)))
+    assert len(order) == len(list(order))
+    for group in np.unique(groups):
+        before, after = (Counter(labels[rows][groups[rows] == group].tolist()) for rows in (range(len(films)), drawn))
+        assert after == before if len(before) == 1 else after[0] == after[1] == max(before.values())
+
+
 def test_order_depends_on_seed_and_epoch_alone() -> None:
     first, second = (EpochOrder(LABELS, batch_size=2, seed=5, views=3) for _ in range(2))
     first.set_epoch(4)

@@ -47,6 +47,8 @@ def test_dumped_recipe_reads_back_the_same() -> None:
         (MINIMAL.replace("none", "mixed11"), "mixed11"),
         (MINIMAL.replace('"none"', '"all"') + "cached_views = 2", "cached_views"),
         (MINIMAL + "epochs = 0", "nothing would be trained"),
+        (MINIMAL + "[balance]\nby = ['view']\n", "balance.oversample is off"),
+        (MINIMAL + "[validation]\nfolds = 1\n", "validation.folds"),
         ("name = ", "TOML"),
     ],
 )

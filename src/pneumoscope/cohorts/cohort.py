@@ -49,8 +49,8 @@ class Cohort:
             raise CohortError(f"{self.name}: {missing} of {len(self)} cases have no label; leave them out first")
         return np.array(self.cases["label"], dtype=np.int64)
 
-    def select(self, split: str) -> Cohort:
-        """The cases of one split; ``"all"`` is every case.
+    def select(self, *splits: str) -> Cohort:
+        """The cases of the splits; ``"all"`` is every case.
 
         A source without splits has its cases in the split ``"all"`` alone, so that asking it for ``"test"``
         is an error instead of an evaluation on films that may have been trained on.
@@ -58,15 +58,16 @@ class Cohort:
         Raises:
             CohortError: there are none; the message names the splits there are.
         """
-        chosen = self if split == WITHOUT_SPLIT else self._where(self.cases["split"] == split)
+        chosen = self if WITHOUT_SPLIT in splits else self.take(self.cases["split"].isin(splits))
         if not len(chosen):
             there = ", ".join(f"{name} ({count})" for name, count in self.splits.items()) or "none, for it has no cases"
-            raise CohortError(f"{self.name}: there are no cases in split {split!r}; the splits are {there}")
+            wanted = " or ".join(repr(split) for split in splits)
+            raise CohortError(f"{self.name}: there are no cases in split {wanted}; the splits are {there}")
         return chosen
 
     def labelled(self) -> Cohort:
         """The cases that have a label."""
-        return self._where(self.cases["label"].notna())
+        return self.take(self.cases["label"].notna())
 
     def require_both_classes(self) -> Cohort:
         """The labelled cases, which training and evaluation need to be of both classes.
@@ -133,5 +134,6 @@ class Cohort:
             )
         return films
 
-    def _where(self, rows: pd.Series[bool]) -> Cohort:
-        return replace(self, cases=self.cases[rows.fillna(False)].reset_index(drop=True))
+    def take(self, rows: pd.Series[bool] | npt.NDArray[np.bool_]) -> Cohort:
+        """The cases of which ``rows`` (N,) is true; a missing value counts as false."""
+        return replace(self, cases=self.cases[pd.Series(rows).fillna(False).to_numpy(bool)].reset_index(drop=True))

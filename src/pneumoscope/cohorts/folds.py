@@ -65,16 +65,16 @@ def with_patients(cohort: Cohort, cases_csv: str | Path) -> Cohort:
     """PneumoniaMNIST with the patients that another table found for its films.
 
     Args:
-        cohort: PneumoniaMNIST of any size.
+        cohort: PneumoniaMNIST of any size, alone or among other films, which keep their patients.
         cases_csv: a table with ``patient_id``, ``mnist_split`` and ``mnist_index``, the film's position in
             PneumoniaMNIST. Where it has ``match_rmse`` and gives one position to several rows, the row that
             matches best has it.
 
     Returns:
-        The cohort with ``patient_id``, missing for films that the table does not have.
+        The cohort with ``patient_id``, missing for films of PneumoniaMNIST that the table does not have.
 
     Raises:
-        CohortError: the table lacks these columns, or the cohort is none of ``.npz`` files.
+        CohortError: the table lacks these columns, or no film is of an ``.npz`` file.
     """
     file = Path(cases_csv)
     table = read_table(file)
@@ -88,9 +88,10 @@ def with_patients(cohort: Cohort, cases_csv: str | Path) -> Cohort:
         table = table.assign(match_rmse=pd.to_numeric(table["match_rmse"])).sort_values("match_rmse", kind="stable")
     patients = table.drop_duplicates(keys).set_index(keys)["patient_id"].to_dict()
     films = [split_npz_path(path) for path in cohort.cases["path"]]
-    if None in films:
-        raise CohortError(f"{cohort.name}: is not PneumoniaMNIST; only that set's films can get patients from {file}")
-    found = [patients.get(film[1:], pd.NA) for film in films if film]
+    if not any(films):
+        raise CohortError(f"{cohort.name}: holds no film of PneumoniaMNIST; only these can get patients from {file}")
+    known = cohort.cases["patient_id"]
+    found = [patients.get(film[1:], pd.NA) if film else own for film, own in zip(films, known, strict=True)]
     return replace(cohort, cases=cohort.cases.assign(patient_id=pd.array(found, dtype="string")))
 
 

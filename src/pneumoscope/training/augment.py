@@ -15,11 +15,10 @@ from pneumoscope.training.recipe import Augmentation
 class Resolution(nn.Module):
     """Takes resolution away from a random share of the films: area downsampling, then bilinear upsampling."""
 
-    COARSEST = 0.25
-
-    def __init__(self, probability: float):
+    def __init__(self, probability: float, coarsest: float):
         super().__init__()
         self.probability = probability
+        self.coarsest = coarsest
 
     def forward(self, films: Tensor) -> Tensor:
         chosen = torch.rand(len(films), device=films.device) < self.probability
@@ -27,7 +26,7 @@ class Resolution(nn.Module):
             return films
         side = films.shape[-1]
         # One factor a batch keeps it one pair of resampling calls; over batches the whole range is seen.
-        factor = math.exp(float(torch.empty(()).uniform_(math.log(self.COARSEST), 0)))
+        factor = math.exp(float(torch.empty(()).uniform_(math.log(self.coarsest), 0)))
         small = F.interpolate(films[chosen], size=max(8, round(side * factor)), mode="area")
         films = films.clone()
         films[chosen] = F.interpolate(small, size=(side, side), mode="bilinear", align_corners=False)
@@ -109,7 +108,7 @@ def build_augmentation(settings: Augmentation) -> nn.Module:
             )
         )
     if settings.blur:
-        steps.append(Resolution(settings.blur))
+        steps.append(Resolution(settings.blur, settings.coarsest))
     if settings.equalize:
         steps.append(K.RandomEqualize(p=settings.equalize))
     if settings.clahe:

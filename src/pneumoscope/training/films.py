@@ -49,12 +49,22 @@ class EpochOrder(Sampler[list[int]]):
         views: each film is drawn in one of so many views.
         oversample: draw the rarer class with repetition until both classes are equally frequent; every film
             of the commoner class still occurs once an epoch.
+        groups: (N,) films of one number are balanced among themselves; None makes all films one group. A group
+            of one class is drawn as it is.
     """
 
     def __init__(
-        self, labels: npt.NDArray[np.int64], *, batch_size: int, seed: int, views: int = 1, oversample: bool = False
+        self,
+        labels: npt.NDArray[np.int64],
+        *,
+        batch_size: int,
+        seed: int,
+        views: int = 1,
+        oversample: bool = False,
+        groups: npt.NDArray[np.int64] | None = None,
     ):
         self.labels = labels
+        self.groups = np.zeros_like(labels) if groups is None else groups
         self.batch_size = batch_size
         self.seed = seed
         self.views = views
@@ -72,15 +82,22 @@ class EpochOrder(Sampler[list[int]]):
         draw = np.random.default_rng([self.seed, self.epoch])
         films = np.arange(len(self.labels))
         if self.oversample:
-            rare, common = sorted((films[self.labels == 0], films[self.labels == 1]), key=len)
-            whole, rest = divmod(len(common), len(rare))
-            films = np.concatenate([common, *[rare] * whole, draw.choice(rare, rest, replace=False)])
+            films = np.concatenate([films, *self._repeated(draw)])
         order = draw.permutation(films)
         positions = order + len(self.labels) * draw.integers(0, self.views, len(order))
         for start in range(0, len(positions), self.batch_size):
             yield positions[start : start + self.batch_size].tolist()
 
+    def _repeated(self, draw: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+        """The films to draw again, group by group."""
+        for group in np.unique(self.groups):
+            classes = [np.flatnonzero((self.groups == group) & (self.labels == label)) for label in (0, 1)]
+            rare, common = sorted(classes, key=len)
+            if len(rare):
+                whole, rest = divmod(len(common), len(rare))
+                yield np.concatenate([*[rare] * (whole - 1), draw.choice(rare, rest, replace=False)])
+
     def _length(self) -> int:
         if not self.oversample:
             return len(self.labels)
-        return int(2 * max(np.sum(self.labels == 0), np.sum(self.labels == 1)))
+        return len(self.labels) + sum(map(len, self._repeated(np.random.default_rng())))

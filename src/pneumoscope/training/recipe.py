@@ -54,6 +54,21 @@ class Balance(Section):
 
     class_weights: bool = Field(False, description="weigh each class by the inverse of its frequency")
     oversample: bool = Field(False, description="draw the rarer class as often as the other one")
+    by: tuple[Literal["source", "view"], ...] = Field(
+        (),
+        description="balance within each source, each view or each pair of them, so that neither gives a label away",
+    )
+
+
+class Validation(Section):
+    """Which films watch the training, calibrate the model and choose its operating points."""
+
+    folds: int = Field(
+        0,
+        ge=0,
+        description="0 takes the split val; otherwise train and val together are divided into so many folds with "
+        "patients apart, of which one validates",
+    )
 
 
 class Augmentation(Section):
@@ -72,7 +87,8 @@ class Augmentation(Section):
     gamma: float = Field(0.0, ge=0, le=2, description="exponent between e^-g and e^g")
     hue: Share = Field(0.0, description="accepted for the study's sake; grey films have no hue, so nothing happens")
     noise: Share = Field(0.0, description="standard deviation of Gaussian noise, drawn up to this")
-    blur: Share = Field(0.0, description="probability of a loss of resolution: down to a quarter at the least, and up")
+    blur: Share = Field(0.0, description="probability of a loss of resolution: fewer pixels, and up again")
+    coarsest: float = Field(0.25, gt=0, lt=1, description="least share of the side's pixels that blur leaves")
     sharpen: Share = Field(0.0, description="probability of sharpening")
     erase: Share = Field(0.0, description="probability of a grey rectangle over 2–15% of the film")
     equalize: Share = Field(0.0, description="probability of histogram equalisation")
@@ -122,6 +138,7 @@ class Recipe(Section):
     network: NetworkSettings = NetworkSettings()
     loss: Loss = Loss()
     balance: Balance = Balance()
+    validation: Validation = Validation()
     augmentation: Augmentation = Augmentation()
     phases: tuple[Phase, ...] = Field(min_length=1, description="run one after the other")
 
@@ -131,6 +148,10 @@ class Recipe(Section):
 
         if not any(phase.epochs for phase in self.phases):
             raise ValueError("every phase has 0 epochs: nothing would be trained")
+        if self.balance.by and not self.balance.oversample:
+            raise ValueError("balance.by says within what the classes are balanced, but balance.oversample is off")
+        if self.validation.folds == 1:
+            raise ValueError("validation.folds is 1: no film would be left to train on")
         for phase in self.phases:
             stages_from(phase.unfreeze)
             if phase.cached_views and phase.unfreeze in ("all", "stem"):

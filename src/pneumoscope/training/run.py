@@ -40,10 +40,11 @@ VALIDATION_BATCH = 64
 
 @dataclass(frozen=True)
 class Films:
-    """One split as arrays: ``pixels`` (N, S, S) uint8, ``labels`` (N,) of 0 and 1."""
+    """One split as arrays: ``pixels`` (N, S, S) uint8, ``labels`` (N,) of 0 and 1, ``groups`` (N,) to balance in."""
 
     pixels: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64] | None = None
 
 
 class TrainingRun:
@@ -178,6 +179,7 @@ class TrainingRun:
             seed=seed,
             views=inputs["training"].shape[0],
             oversample=self.recipe.balance.oversample,
+            groups=training.groups,
         )
         return (
             DataLoader(FilmBatches(inputs["training"], training.labels), sampler=order, batch_size=None),
