@@ -111,6 +111,9 @@ def list_bundles() -> list[Bundle]:
 def save_bundle(spec: BundleSpec, weights: Mapping[str, Tensor], folder: Path) -> Bundle:
     """Write a bundle. Convolutions and dense layers are stored as float16, BatchNorm as float32.
 
+    They are rounded to bfloat16 on the way, the precision that fast engines compute in anyway: the last three bits
+    of float16 then are zero, so that a download packs a sixth smaller.
+
     The folder appears whole or not at all.
 
     Raises:
@@ -122,7 +125,7 @@ def save_bundle(spec: BundleSpec, weights: Mapping[str, Tensor], folder: Path) -
     if folder.exists():
         raise OutputError(f"{folder}: exists already; choose another place or remove it first")
     kept = {
-        name: tensor.detach().to(torch.float16 if tensor.ndim > 1 else torch.float32).cpu().contiguous()
+        name: (tensor.detach().bfloat16().half() if tensor.ndim > 1 else tensor.detach().float()).cpu().contiguous()
         for name, tensor in weights.items()
         if not name.endswith("num_batches_tracked")
     }
