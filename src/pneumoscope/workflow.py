@@ -67,6 +67,8 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
     from pneumoscope.network import PneumoniaNet, load_trunk
     from pneumoscope.training.run import Films, TrainingRun
 
+    for rule in recipe.leave_out:
+        cohort = cohort.without(rule)
     training, validation = (_read(part, name, recipe) for name, part in _parts(cohort, recipe).items())
     unseen, words = _unseen(validation.cohort, training.cohort)
     data = [training.record, validation.record]

@@ -32,6 +32,22 @@ def test_a_source_without_splits_has_no_test_split(tmp_path: Path) -> None:
         cohort.select("test")
 
 
+def test_a_rule_leaves_films_out(tmp_path: Path) -> None:
+    for name in "abcd":
+        write_film(tmp_path / f"{name}.png", ord(name))
+    (tmp_path / "cases.csv").write_text("path,label,read\na.png,1,\nb.png,1,yes\nc.png,0,\nd.png,,\n")
+    cohort = load_cohort(tmp_path)
+
+    def left(rule: dict[str, str]) -> str:
+        return "".join(Path(path).stem for path in cohort.without(rule).cases["path"])
+
+    assert left({"label": "1", "read": ""}) == "bcd"
+    assert left({"label": ""}) == "abc"
+    assert left({"read": "no"}) == "abcd"
+    with pytest.raises(CohortError, match="there is no column reader; there are path, label"):
+        left({"reader": ""})
+
+
 def test_both_classes_are_needed(tmp_path: Path) -> None:
     only = write_npz(
         tmp_path / "one.npz",

@@ -119,7 +119,6 @@ def save_bundle(spec: BundleSpec, weights: Mapping[str, Tensor], folder: Path) -
     Raises:
         OutputError: ``folder`` exists, or cannot be written.
     """
-    import torch
     from safetensors.torch import save_file
 
     if folder.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -68,6 +68,19 @@ class Cohort:
     def labelled(self) -> Cohort:
         """The cases that have a label."""
         return self.take(self.cases["label"].notna())
+
+    def without(self, rule: Mapping[str, str]) -> Cohort:
+        """The cases but those whose columns all have the values of a rule; ``""`` stands for an empty cell.
+
+        Raises:
+            CohortError: there is no such column.
+        """
+        unknown = [column for column in rule if column not in self.cases]
+        if unknown:
+            there = few(self.cases.columns, 20)
+            raise CohortError(f"{self.name}: there is no column {few(unknown)}; there are {there}")
+        same = [self.cases[column].astype("string").fillna("") == value for column, value in rule.items()]
+        return self.take(~np.logical_and.reduce(same))
 
     def require_both_classes(self) -> Cohort:
         """The labelled cases, which training and evaluation need to be of both classes.

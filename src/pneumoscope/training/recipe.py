@@ -134,6 +134,11 @@ class Recipe(Section):
     accumulate: int = Field(1, ge=1, description="batches per optimiser step")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights that are kept; 0 is none")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto measures which is faster here")
+    leave_out: tuple[dict[str, str], ...] = Field(
+        (),
+        description="rules, such as {source = 'nih', label = '1', confirmed = ''}: training and validation go without "
+        "films whose columns of the case table all have these values, where '' is an empty cell",
+    )
     input: Input = Input()
     network: NetworkSettings = NetworkSettings()
     loss: Loss = Loss()
