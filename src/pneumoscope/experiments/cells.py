@@ -173,7 +173,7 @@ class Laboratory:
             return
         total = view.count * sum(len(part.labels) for part in films.values())
         with progress_bar("Scoring", total) as advance:
-            logits = {
+            logits: dict[str, Any] = {
                 part: run.logits(
                     network, films[part], views=view.count, changes=view.changes, dtype=run.precision, progress=advance
                 )

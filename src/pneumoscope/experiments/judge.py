@@ -20,7 +20,7 @@ from pneumoscope.experiments.films import Partition, Rows
 from pneumoscope.experiments.table import PatientFold, Table
 
 METRICS = ("roc_auc", "accuracy", "sensitivity", "specificity", "brier")
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating[Any]]
 
 
 class Verdict(BaseModel):

@@ -104,7 +104,8 @@ def reproduce_table(
     lines: list[Line] = []
     reference: list[Measured] = []
     results = None
-    for row in (*table.rows, *table.combinations):
+    rows: tuple[Row | Combination, ...] = (*table.rows, *table.combinations)
+    for row in rows:
         scores = {fold: _scores(laboratory, row, fold) for fold in partitions}
         measured = [bench.measure([scores[fold] for fold in bench.judge.folds]) for bench in benches]
         verdicts = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import Field, field_validator, model_validator
 
@@ -104,8 +104,8 @@ class Table(Section):
         names = [*trained, *(row.name for row in self.combinations)]
         _once(names, "rows")
         _once([fold.name for fold in self.folds], "folds")
-        for row in self.combinations:
-            _known(row.of, trained, f"row {row.name} averages")
+        for combination in self.combinations:
+            _known(combination.of, trained, f"row {combination.name} averages")
         _known(self.quick.rows, names, "quick names")
         for fold in self.folds:
             if fold.number >= fold.of:
@@ -118,7 +118,7 @@ class Table(Section):
         Raises:
             RecipeError: no row has that name.
         """
-        there = [row.name for row in (*self.rows, *self.combinations)]
+        there = [*(row.name for row in self.rows), *(row.name for row in self.combinations)]
         try:
             _known(names, there, "asked for are")
         except ValueError as error:
@@ -198,7 +198,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     }
 
 
-def _tables(value: Any) -> bool:
+def _tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and bool(value) and all(isinstance(part, dict) for part in value)
 
 
