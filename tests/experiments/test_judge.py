@@ -65,8 +65,15 @@ def test_shifted_scores_are_judged_by_the_unshifted_threshold() -> None:
 
 
 def test_patients_are_drawn_whole() -> None:
-    alone = bench().measure([scores(2.0)]).resampled["accuracy"]
-    four = bench(groups=np.sort(np.arange(FILMS) % 20)).measure([scores(2.0)]).resampled["accuracy"]
-    # Films of one patient say less than as many patients; here they are independent, so both spreads are alike.
-    assert np.std(four) == pytest.approx(np.std(alone), rel=0.6)
-    assert len(np.unique(four)) > 100
+    """Ten equal films of each of 30 patients say no more than 30 films, so intervals are √10 times as wide."""
+    patients = np.arange(300) // 10
+    labels = np.concatenate([np.tile([0, 1], 50), patients % 2])
+    part = Partition(training=np.arange(0), validation=np.arange(100), judged=np.arange(100, 400))
+    draw = np.random.default_rng(1)
+    logits = np.concatenate([2.0 * labels[:100] - 1, (2.0 * np.arange(30) % 2 - 1 + draw.normal(0, 2, 30))[patients]])
+    spreads = []
+    for groups in (np.arange(400), np.concatenate([np.arange(100), 100 + patients])):
+        made = Bench(JUDGE, {"one": part}, labels, groups, bootstrap=2000, seed=0)
+        resampled = made.measure([CellScores(logits[:100], logits[100:], None)]).resampled["accuracy"]
+        spreads.append(np.std(resampled))
+    assert spreads[1] / spreads[0] == pytest.approx(np.sqrt(10), rel=0.15)
