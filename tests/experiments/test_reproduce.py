@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pneumoscope.cohorts import load_cohort
-from pneumoscope.errors import OutputError
+from pneumoscope.errors import OutputError, TrainingError
 from pneumoscope.experiments import Results, load_table, reproduce_table, write_results
 from pneumoscope.training.run import TrainingRun
 
@@ -73,6 +73,16 @@ def test_rows_are_trained_once_judged_and_written(
         assert (out / f"small-{metric}.png").read_bytes().startswith(b"\x89PNG")
 
     table_file.write_text(table_file.read_text().replace('kind = "focal"', "label_smoothing = 0.1"))
+
+    def diverged(self: TrainingRun, *films: Any) -> Any:
+        raise TrainingError("the weights became infinite")
+
+    monkeypatch.setattr(TrainingRun, "train", diverged)
+    broken = run(table_file, films, out)
+    assert [line.failed for line in broken.lines] == [None, "the weights became infinite", None]
+    write_results(broken, tmp_path / "out", "small")
+    assert "- focal failed: the weights became infinite" in (out / "small.md").read_text()
+    monkeypatch.setattr(TrainingRun, "train", counted)
     assert run(table_file, films, out).lines[1].changes == {"loss.label_smoothing": 0.1}
     assert len(trained) == 6, "only the row that changed is trained anew"
 

@@ -50,6 +50,8 @@ def table(
 
     The test split is never touched. Finished trainings stay in DIR: a table that was interrupted goes on where it
     was when the same command is given again, and the table so far is written after each row.
+
+    Exit status 0: every row was trained; 1: some could not be, and the table says why; 2: wrong use.
     """
     from rich.text import Text
 
@@ -82,9 +84,11 @@ def table(
         raise typer.Exit(130) from None
     if as_json:
         print_json(results.model_dump(mode="json"))
-        return
-    show(results)
-    console().print(Text(f"Table: {out / file.stem}.md, .csv, .json and pictures beside them"), soft_wrap=True)
+    else:
+        show(results)
+        console().print(Text(f"Table: {out / file.stem}.md, .csv, .json and pictures beside them"), soft_wrap=True)
+    if any(line.failed for line in results.lines):
+        raise typer.Exit(1)
 
 
 def show(results: Results) -> None:
@@ -110,6 +114,9 @@ def show(results: Results) -> None:
         for line in results.lines:
             printed.add_row(*(Text(cell(line)) for _, cell in shown))
         out.print(printed)
+    for line in results.lines:
+        if line.failed:
+            out.print(Text(f"{line.name} failed: {line.failed}"), style="yellow", soft_wrap=True)
 
 
 def _file(name: str) -> Path:

@@ -85,7 +85,7 @@ def partition(cohort: Cohort, fold: Fold, groups: Rows, budget: Budget, seed: in
 
 
 class FilmStore:
-    """Pixels of a cohort's films at the sizes that rows ask for; the last few sizes stay in memory.
+    """Pixels of a cohort's films at the sizes that rows ask for; the base's size and one other stay in memory.
 
     Args:
         cohort: from :func:`development`.
@@ -93,8 +93,6 @@ class FilmStore:
         shift: how held-out films are shifted.
         seed: of the shift.
     """
-
-    KEPT = 2
 
     def __init__(self, cohort: Cohort, size: int, fit: Fit, shift: Augmentation, seed: int):
         self.cohort = cohort
@@ -120,10 +118,8 @@ class FilmStore:
         if key not in self._pixels:
             with progress_bar(f"Reading films at {size} pixels", len(self.cohort)) as advance:
                 read = self.cohort.pixels(size, fit, progress=advance)
-            others = [other for other in self._pixels if other != (self.size, self.fit)]
-            for other in others[: max(0, len(others) + 2 - self.KEPT)]:
-                del self._pixels[other]
-            self._pixels[key] = read
+            base = {own: kept for own, kept in self._pixels.items() if own == (self.size, self.fit)}
+            self._pixels = {**base, key: read}
         return self._pixels[key]
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pneumoscope import __version__
 from pneumoscope.cohorts import Cohort
+from pneumoscope.errors import TrainingError
 from pneumoscope.experiments.cells import CellScores, Laboratory, View, averaged, decided_precision, view_of
 from pneumoscope.experiments.films import FilmStore, Partition, development, groups_of, partition
 from pneumoscope.experiments.judge import Bench, Judge, Measured, Verdict, judges_of, verdict
@@ -41,7 +42,10 @@ class Line(BaseModel):
     question: str
     changes: dict[str, Any] = Field(description="keys that differ from the base row, or what is averaged")
     training_seconds: float | None = Field(description="on all folds; null where nothing was trained for the row")
-    verdicts: dict[str, Verdict] = Field(description="by judge")
+    verdicts: dict[str, Verdict] = Field(description="by judge; none where the row failed")
+    failed: str | None = Field(
+        None, description="why the row could not be trained, such as weights that became infinite"
+    )
 
 
 class Results(BaseModel):
@@ -82,7 +86,7 @@ def reproduce_table(
         CohortError: the films do not allow the table's folds.
         RecipeError: a row makes no valid recipe.
         OutputError: the folder holds something else, or cannot be written.
-        TrainingError: a cell cannot be trained.
+        TrainingError: the first row cannot be trained. Any other row that cannot is reported, and the rest goes on.
     """
     import torch
 
@@ -106,14 +110,21 @@ def reproduce_table(
     results = None
     rows: tuple[Row | Combination, ...] = (*table.rows, *table.combinations)
     for row in rows:
-        scores = {fold: _scores(laboratory, row, fold) for fold in partitions}
-        measured = [bench.measure([scores[fold] for fold in bench.judge.folds]) for bench in benches]
-        verdicts = {
-            judge.name: verdict(own, reference[place] if reference else None)
-            for place, (judge, own) in enumerate(zip(judges, measured, strict=True))
-        }
-        reference = reference or measured
-        lines.append(_line(row, recipes, base, laboratory, verdicts))
+        verdicts: dict[str, Verdict] = {}
+        failed = None
+        try:
+            scores = {fold: _scores(laboratory, row, fold) for fold in partitions}
+        except TrainingError as error:
+            if not reference:
+                raise
+            failed = str(error)
+        else:
+            measured = [bench.measure([scores[fold] for fold in bench.judge.folds]) for bench in benches]
+            bases: Sequence[Measured | None] = reference or [None] * len(measured)
+            for judge, own, theirs in zip(judges, measured, bases, strict=True):
+                verdicts[judge.name] = verdict(own, theirs)
+            reference = reference or measured
+        lines.append(_line(row, recipes, base, laboratory, verdicts, failed))
         results = Results(
             title=table.title,
             software=__version__,
@@ -138,19 +149,27 @@ def _line(
     base: Recipe,
     laboratory: Laboratory,
     verdicts: dict[str, Verdict],
+    failed: str | None,
 ) -> Line:
     seconds = None
     if isinstance(row, Row):
         changes = differences(recipes[row.name], base)
         if row.films != Augmentation():
             changes["every film"] = row.films.model_dump(exclude_defaults=True)
-        seconds = round(laboratory.seconds(row.name), 1)
+        seconds = None if failed else round(laboratory.seconds(row.name), 1)
     else:
         changes = {"mean of": list(row.of)}
         if row.views > 1:
             changes["views"] = row.views
             changes["views differ by"] = row.changes.model_dump(exclude_defaults=True) if row.changes else "training's"
-    return Line(name=row.name, question=row.question, changes=changes, training_seconds=seconds, verdicts=verdicts)
+    return Line(
+        name=row.name,
+        question=row.question,
+        changes=changes,
+        training_seconds=seconds,
+        verdicts=verdicts,
+        failed=failed,
+    )
 
 
 def _bench(

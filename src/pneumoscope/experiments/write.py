@@ -47,11 +47,11 @@ def headings(results: Results) -> list[tuple[str, Callable[[Line], str]]]:
     """Columns of the table for people, each with what stands in its cells."""
 
     def figure(judge: str, metric: str) -> Callable[[Line], str]:
-        return lambda line: line.verdicts[judge].figures[metric].text()
+        return lambda line: "failed" if line.failed else line.verdicts[judge].figures[metric].text()
 
     def difference(judge: str, metric: str) -> Callable[[Line], str]:
         def cell(line: Line) -> str:
-            found = line.verdicts[judge].differences.get(metric)
+            found = None if line.failed else line.verdicts[judge].differences.get(metric)
             if found is None or found.value is None or found.low is None or found.high is None:
                 return "–"
             return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
@@ -78,7 +78,8 @@ def markdown(results: Results) -> str:
     for line in results.lines:
         seconds = "–" if line.training_seconds is None else f"{line.training_seconds:.0f}"
         lines.append(_cells([line.name, line.question, changes_in_words(line), seconds]))
-    return "\n".join(lines) + "\n"
+    lines += ["", *(f"- {line.name} failed: {line.failed}" for line in results.lines if line.failed)]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def changes_in_words(line: Line) -> str:
@@ -101,8 +102,8 @@ def forest(results: Results, metric: str) -> Picture:
     for axes, (judge, words) in zip(panels, results.judges.items(), strict=True):
         axes.axvline(0, color=QUIET, linewidth=1, linestyle=":")
         for place, line in enumerate(lines):
-            found = line.verdicts[judge].differences[metric]
-            if found.value is None:
+            found = None if line.failed else line.verdicts[judge].differences[metric]
+            if found is None or found.value is None:
                 continue
             low, high = (found.value if end is None else end for end in (found.low, found.high))
             colour = BETTER if low > 0 else WORSE if high < 0 else QUIET

@@ -77,7 +77,7 @@ class PhaseModule(LightningModule):
         groups: list[dict[str, Any]] = [{"params": head, "lr": phase.learning_rate}]
         if trunk:
             groups.append({"params": trunk, "lr": phase.learning_rate * phase.trunk_factor})
-        optimizer = torch.optim.AdamW(groups, weight_decay=phase.weight_decay)
+        optimizer = torch.optim.AdamW(groups, weight_decay=phase.weight_decay, fused=True)
         if phase.schedule == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, factor=phase.plateau_factor, patience=phase.plateau_patience
