@@ -58,7 +58,6 @@ def test_rows_are_trained_once_judged_and_written(
     assert any("train (80) and val (16); the test split is not touched" in words for words in results.statements)
     with np.load(next((out / "cells").glob("base-patients-*/scores-2-*.npz"))) as arrays:
         assert arrays["judged"].shape == (2, 20)
-        assert not np.array_equal(arrays["judged"][0], arrays["judged"][1])
 
     write_results(results, out, "small")
     with (out / "small.csv").open(newline="") as file:

@@ -77,7 +77,7 @@ class Augmentation(Section):
     hue: Share = Field(0.0, description="accepted for the study's sake; grey films have no hue, so nothing happens")
     noise: Share = Field(0.0, description="standard deviation of Gaussian noise, drawn up to this")
     blur: Share = Field(0.0, description="probability of a loss of resolution: down to a quarter at the least, and up")
-    sharpen: Share = Field(0.0, description="probability of sharpening")
+    sharpen: Share = Field(0.0, description="probability of sharpening, by up to three times the detail")
     erase: Share = Field(0.0, description="probability of a grey rectangle over 2–15% of the film")
     equalize: Share = Field(0.0, description="probability of histogram equalisation")
     clahe: Share = Field(0.0, description="probability of contrast-limited adaptive histogram equalisation")
