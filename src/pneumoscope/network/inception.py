@@ -54,9 +54,10 @@ class ConvNormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self._worth_folding(x):
-            scale = self.bn.weight * torch.rsqrt(self.bn.running_var + self.bn.eps)
+            mean, variance = self.bn.get_buffer("running_mean"), self.bn.get_buffer("running_var")
+            scale = self.bn.weight * torch.rsqrt(variance + self.bn.eps)
             kernel = self.conv.weight * scale[:, None, None, None]
-            shift = self.bn.bias - self.bn.running_mean * scale
+            shift = self.bn.bias - mean * scale
             x = F.conv2d(x, kernel, shift, self.conv.stride, self.conv.padding)
         else:
             x = self.bn(self.conv(x))
@@ -70,7 +71,7 @@ class ConvNormAct(nn.Module):
         """
         if self.bn.training or not torch.is_grad_enabled():
             return False
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
             return False
         return x.shape[0] * x.shape[2] * x.shape[3] > 2 * self.conv.weight[0].numel()
 
