@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from pneumoscope.errors import NetworkError
 from pneumoscope.network import SCALINGS, STAGES, PneumoniaNet, fold_grey, load_trunk, read_safetensors, stages_from
+from pneumoscope.network.inception import ConvNormAct
 
 SIDE = 107
 
@@ -64,6 +65,40 @@ def test_stage_names_and_spatial_sizes(network: PneumoniaNet) -> None:
 def test_a_network_cut_in_two_is_the_network(network: PneumoniaNet, films: torch.Tensor, entry: str) -> None:
     with torch.inference_mode():
         torch.testing.assert_close(network(network.encode(films, entry), entry), network(films))
+
+
+@pytest.mark.parametrize("side", [40, 3])
+def test_normalisation_inside_the_kernel_equals_that_behind_it(side: int) -> None:
+    """Of a large map it goes into the kernel, of a small one it does not; values and gradients are the same."""
+    torch.manual_seed(5)
+    layer = ConvNormAct(6, 8, 3, stride=2, padding=1).eval()
+    layer.bn.running_mean.normal_()
+    layer.bn.running_var.uniform_(0.5, 2)
+    torch.nn.init.normal_(layer.bn.weight)
+    torch.nn.init.normal_(layer.bn.bias)
+    maps = torch.randn(2, 6, side, side, requires_grad=True)
+    places = [maps, *layer.parameters()]
+    normal = F.batch_norm(
+        F.conv2d(maps, layer.conv.weight, stride=2, padding=1),
+        layer.bn.running_mean,
+        layer.bn.running_var,
+        layer.bn.weight,
+        layer.bn.bias,
+        eps=1e-3,
+    )
+    expected = F.relu(normal)
+    ours = layer(maps)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+    weights = torch.randn_like(ours)
+    torch.testing.assert_close(
+        torch.autograd.grad((ours * weights).sum(), places),
+        torch.autograd.grad((expected * weights).sum(), places),
+        atol=1e-4,
+        rtol=1e-4,
+    )
+    assert layer._worth_folding(maps) == (side == 40)
+    with torch.no_grad():
+        assert not layer._worth_folding(maps)
 
 
 def test_attention_starts_as_the_identity(films: torch.Tensor) -> None:

@@ -44,6 +44,14 @@ def test_range_and_shape_are_kept(films: torch.Tensor) -> None:
     assert float(changed.max()) <= 1
 
 
+def test_sharpening_sharpens(films: torch.Tensor) -> None:
+    smooth = torch.nn.functional.avg_pool2d(films, 5, stride=1, padding=2) * 0.5 + 0.25
+    torch.manual_seed(0)
+    sharper = build_augmentation(Augmentation(sharpen=1.0))(smooth)
+    before, after = (one.diff(dim=-1).abs().mean((1, 2, 3)) for one in (smooth, sharper))
+    assert (after > before).all()
+
+
 def test_the_seed_decides(films: torch.Tensor) -> None:
     augment = build_augmentation(EVERYTHING)
     torch.manual_seed(1)

@@ -4,7 +4,7 @@ from pneumoscope.cohorts.audit import Audit, Overlap, SplitCounts, audit
 from pneumoscope.cohorts.cohort import Cohort
 from pneumoscope.cohorts.fetch import data_folder, fetch
 from pneumoscope.cohorts.films import read_case, read_cases
-from pneumoscope.cohorts.folds import grouped_folds, with_patients
+from pneumoscope.cohorts.folds import film_groups, grouped_folds, with_patients
 from pneumoscope.cohorts.loading import load_cohort
 from pneumoscope.cohorts.registry import DATA_SETS, DataSet, RemoteFile
 from pneumoscope.cohorts.table import COLUMNS
@@ -21,6 +21,7 @@ __all__ = [
     "audit",
     "data_folder",
     "fetch",
+    "film_groups",
     "grouped_folds",
     "load_cohort",
     "read_case",

@@ -22,18 +22,19 @@ def grouped_folds(
     k: int,
     seed: int,
     *,
+    groups: npt.NDArray[np.int64] | None = None,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> npt.NDArray[np.int64]:
     """A fold for each case: patients apart, both classes in each fold in nearly the cohort's proportion.
 
-    Films of one patient, and films with identical pixels whoever they are said to be of, are in one fold. A case
-    without patient is a patient of its own. Every film is read once, to find the identical ones.
+    Films of one group of :func:`film_groups` are in one fold.
 
     Args:
         cohort: every case labelled.
         k: folds, at least 2.
         seed: the same seed gives the same folds.
+        groups: from :func:`film_groups`; None finds them.
         workers, progress: as for :meth:`Cohort.pixels`.
 
     Returns:
@@ -46,7 +47,8 @@ def grouped_folds(
 
     cohort.require_both_classes()
     labels = cohort.labels
-    groups = _groups(cohort, fingerprint(cohort, workers=workers, progress=progress).identical)
+    if groups is None:
+        groups = film_groups(cohort, workers=workers, progress=progress)
     for label, word in enumerate(("normal", "pneumonia")):
         patients = len(np.unique(groups[labels == label]))
         if not 2 <= k <= patients:
@@ -59,6 +61,26 @@ def grouped_folds(
     for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(cohort)), labels, groups)):
         folds[rows] = fold
     return folds
+
+
+def film_groups(
+    cohort: Cohort, *, workers: int | None = None, progress: Callable[[int], None] | None = None
+) -> npt.NDArray[np.int64]:
+    """(N,) groups of films that must stay together: of one patient, or identical, directly or through other films.
+
+    Films with identical pixels are together whoever they are said to be of. A case without patient is a patient of
+    its own. Every film is read once, to find the identical ones.
+
+    Args:
+        cohort: the films.
+        workers, progress: as for :meth:`Cohort.pixels`.
+    """
+    identical = fingerprint(cohort, workers=workers, progress=progress).identical
+    patients = cohort.cases["patient_id"]
+    first = patients.groupby(patients).transform(lambda rows: rows.index[0])
+    rows = np.arange(len(cohort))
+    same_patient = first.fillna(patients.index.to_series()).to_numpy(np.int64)
+    return connected(len(cohort), np.concatenate([np.stack([rows, same_patient], 1), np.stack([rows, identical], 1)]))
 
 
 def with_patients(cohort: Cohort, cases_csv: str | Path) -> Cohort:
@@ -93,12 +115,3 @@ def with_patients(cohort: Cohort, cases_csv: str | Path) -> Cohort:
     known = cohort.cases["patient_id"]
     found = [patients.get(film[1:], pd.NA) if film else own for film, own in zip(films, known, strict=True)]
     return replace(cohort, cases=cohort.cases.assign(patient_id=pd.array(found, dtype="string")))
-
-
-def _groups(cohort: Cohort, identical: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """(N,) groups of films that share a patient or their pixels, directly or through other films."""
-    patients = cohort.cases["patient_id"]
-    first = patients.groupby(patients).transform(lambda rows: rows.index[0])
-    rows = np.arange(len(cohort))
-    same_patient = first.fillna(patients.index.to_series()).to_numpy(np.int64)
-    return connected(len(cohort), np.concatenate([np.stack([rows, same_patient], 1), np.stack([rows, identical], 1)]))

@@ -114,7 +114,8 @@ def build_augmentation(settings: Augmentation) -> nn.Module:
     if settings.clahe:
         steps.append(K.RandomClahe(p=settings.clahe))
     if settings.sharpen:
-        steps.append(K.RandomSharpness(sharpness=1.0, p=settings.sharpen))
+        # Below 1 kornia's factor blends with a blurred film, at 1 it is the film; only above 1 it sharpens.
+        steps.append(K.RandomSharpness(sharpness=(1.0, 3.0), p=settings.sharpen))
     if settings.gamma:
         steps.append(LogGamma(settings.gamma))
     if settings.contrast or settings.brightness:

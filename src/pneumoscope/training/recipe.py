@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +19,9 @@ class Section(BaseModel):
     """A table of the recipe: immutable, and strict about its keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=Section)
 
 
 class Input(Section):
@@ -89,7 +93,7 @@ class Augmentation(Section):
     noise: Share = Field(0.0, description="standard deviation of Gaussian noise, drawn up to this")
     blur: Share = Field(0.0, description="probability of a loss of resolution: fewer pixels, and up again")
     coarsest: float = Field(0.25, gt=0, lt=1, description="least share of the side's pixels that blur leaves")
-    sharpen: Share = Field(0.0, description="probability of sharpening")
+    sharpen: Share = Field(0.0, description="probability of sharpening, by up to three times the detail")
     erase: Share = Field(0.0, description="probability of a grey rectangle over 2–15% of the film")
     equalize: Share = Field(0.0, description="probability of histogram equalisation")
     clahe: Share = Field(0.0, description="probability of contrast-limited adaptive histogram equalisation")
@@ -170,23 +174,50 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         RecipeError: no such file, not TOML, an unknown key, a wrong type or a value out of range.
     """
+    return parse_recipe(read_recipe(path), origin=str(path))
+
+
+def read_recipe(path: Path) -> str:
+    """The text of a recipe.
+
+    Raises:
+        RecipeError: no such file, or no text.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read as text ({error})") from None
-    return parse_recipe(text, origin=str(path))
 
 
 def parse_recipe(text: str, *, origin: str) -> Recipe:
     """Validate the text of a recipe; ``origin`` names it in errors."""
+    return validated(Recipe, parse_toml(text, origin=origin), origin=origin)
+
+
+def parse_toml(text: str, *, origin: str) -> dict[str, Any]:
+    """TOML as mappings, with errors that name ``origin``.
+
+    Raises:
+        RecipeError: it is no TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{origin}: not valid TOML: {error}") from None
+
+
+def validated(kind: type[S], settings: Mapping[str, Any], *, origin: str) -> S:
+    """Settings as a section of this kind.
+
+    Raises:
+        RecipeError: an unknown key, a wrong type or a value out of range, each named.
+    """
     from pneumoscope.errors import NetworkError
 
     try:
-        return Recipe.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{origin}: not valid TOML: {error}") from None
+        return kind.model_validate(settings)
     except NetworkError as error:
         raise RecipeError(f"{origin}: {error}") from None
     except ValidationError as error:

@@ -31,7 +31,7 @@ from pneumoscope.training.films import EpochOrder, FilmBatches
 from pneumoscope.training.hardware import resolve_precision
 from pneumoscope.training.loss import class_weights
 from pneumoscope.training.module import Curve, ExponentialAverage, PhaseModule
-from pneumoscope.training.recipe import Phase, Recipe
+from pneumoscope.training.recipe import Augmentation, Phase, Recipe
 
 INDEX = "run.json"
 WEIGHTS = "weights.safetensors"
@@ -101,20 +101,38 @@ class TrainingRun:
         return network.eval()
 
     def logits(
-        self, network: PneumoniaNet, films: Films, *, views: int = 1, progress: Callable[[int], Any] | None = None
+        self,
+        network: PneumoniaNet,
+        films: Films,
+        *,
+        views: int = 1,
+        changes: Augmentation | None = None,
+        dtype: torch.dtype = torch.float32,
+        progress: Callable[[int], Any] | None = None,
     ) -> npt.NDArray[np.float64]:
-        """Logits in float32, (views, N): of the films as they are, then of each changed as the recipe changes films."""
+        """Logits, (views, N): of the films as they are, then of each changed.
+
+        Args:
+            network: from :meth:`train`.
+            films: what to score.
+            views: at least 1.
+            changes: how the second and later views differ from the films; None changes as the recipe does.
+            dtype: what convolutions run in.
+            progress: called with the number of films done since the last call.
+        """
         network.eval()
         batches = FilmBatches(films.pixels[None], films.labels)
-        augment = build_augmentation(self.recipe.augmentation.model_copy(update={"share": 1.0}))
+        changes = changes or self.recipe.augmentation
+        augment = build_augmentation(changes.model_copy(update={"share": 1.0}))
         result = np.empty((views, len(films.labels)))
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             for view in range(views):
                 torch.manual_seed(self.recipe.seed * 1000 + view)
                 for rows in _slices(len(films.labels)):
                     batch = batches[rows][0][:, None].to(self.device)
                     batch = augment(batch) if view else batch
-                    result[view, rows] = network(batch.contiguous(memory_format=torch.channels_last)).cpu().numpy()
+                    logits = network(batch.contiguous(memory_format=torch.channels_last))
+                    result[view, rows] = logits.float().cpu().numpy()
                     if progress:
                         progress(len(rows))
         return result
