@@ -154,7 +154,8 @@ def test_sections_of_tests(tmp_path: Path, judged: tuple) -> None:
         "8 of 30 films",
         "Speckle noise",
         "How far the heat maps can be believed",
-        "no better (0.250 (-0.100 to 0.500)) than a random order",
+        "no better than a random order, 0.250 (-0.100 to 0.500)",
+        "Maps of different films have a rank correlation of 0.25",
         "the model takes missing structure for disease",
     ):
         assert part in text, part

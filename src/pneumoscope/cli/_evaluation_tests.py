@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,16 +47,13 @@ class Tests:
         predictor: Predictor,
         cohort: Cohort,
         predictions: pd.DataFrame,
-        *,
-        operating_point: str | None,
-        bootstrap: int,
+        options: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """The fields of an evaluation that hold the tests."""
+        """The fields of an evaluation that hold the tests; ``options`` goes to each of them."""
         from pneumoscope.progress import progress_bar
 
         found: dict[str, Any] = {}
         scored = int(predictions["probability"].notna().sum())
-        shared: dict[str, Any] = {"operating_point": operating_point, "bootstrap": bootstrap}
         if self.robustness:
             from pneumoscope.evaluation.robustness import QUICK_FILMS, measure_robustness, states
 
@@ -63,7 +61,7 @@ class Tests:
             films = self.films or (QUICK_FILMS if self.quick else None)
             with progress_bar("Scoring worse films", min(films or scored, scored) * states(severities)) as advance:
                 found["robustness"] = measure_robustness(
-                    predictor, cohort, predictions, severities=severities, films=films, progress=advance, **shared
+                    predictor, cohort, predictions, severities=severities, films=films, progress=advance, **options
                 )
         if self.explanations:
             from pneumoscope.evaluation.faithfulness import FILMS, QUICK_FILMS, measure_explanations, passes
@@ -71,7 +69,7 @@ class Tests:
             films = min(self.films or (QUICK_FILMS if self.quick else FILMS), scored)
             with progress_bar("Testing heat maps", passes(films)) as advance:
                 found["explanations"] = measure_explanations(
-                    bundle, predictor, cohort, predictions, films=films, progress=advance, **shared
+                    bundle, predictor, cohort, predictions, films=films, progress=advance, **options
                 )
         return found
 

@@ -87,8 +87,8 @@ def evaluate(
     found = judge(predictions, trained.spec, data=where, operating_point=operating_point, by=parts, bootstrap=bootstrap)
     if rival:
         found = found.model_copy(update={"comparison": _compare(found, predictions, rival, _score(rival, cohort))})
-    sizes = {"operating_point": operating_point, "bootstrap": bootstrap}
-    found = found.model_copy(update=tests.run(trained, predictor, cohort, predictions, **sizes))
+    options = {"operating_point": operating_point, "bootstrap": bootstrap}
+    found = found.model_copy(update=tests.run(trained, predictor, cohort, predictions, options))
     if out:
         write_evaluation(out, found, predictions, cohort, predictor, overwrite=overwrite)
     if as_json:

@@ -72,7 +72,7 @@ def _jpeg(pixels: Pixels, quality: float, draw: np.random.Generator) -> Pixels:
     with Image.fromarray(np.rint(pixels * 255).astype(np.uint8)) as film:
         film.save(buffer, "JPEG", quality=int(quality))
     with Image.open(buffer) as film:
-        return np.asarray(film, np.float32) / 255
+        return np.asarray(film, np.float32) / np.float32(255)
 
 
 def _through_colour(

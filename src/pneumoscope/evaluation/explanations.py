@@ -10,7 +10,11 @@ from pneumoscope.evaluation.intervals import Figure
 
 Order = Literal["map", "random", "centre"]
 ORDERS: tuple[Order, ...] = ("map", "random", "centre")
-ORDER_NAMES: dict[Order, str] = {"map": "the map’s order", "random": "a random order", "centre": "from the centre"}
+ORDER_NAMES: dict[Order, str] = {
+    "map": "the map’s order",
+    "random": "a random order",
+    "centre": "an order from the centre",
+}
 PART_NAMES = {
     "head": "random head",
     "mixed10": "and mixed10",
@@ -74,27 +78,31 @@ class ExplanationTests(BaseModel):
     gains: tuple[Gain, ...]
 
 
+ALIKE = 0.7
+"""Rank correlation from which maps are called alike."""
+
+
 def findings(tests: ExplanationTests) -> tuple[str, ...]:
     """What the figures mean, in sentences that say so too where a test went badly."""
-    said = [_on_weights(tests), *_on_erasure(tests), _on_mirroring(tests)]
-    return tuple(sentence for sentence in said if sentence)
+    return (*_on_weights(tests), *_on_erasure(tests), *_on_mirroring(tests))
 
 
-def _on_weights(tests: ExplanationTests) -> str:
+def _on_weights(tests: ExplanationTests) -> list[str]:
     deepest = list(tests.randomised.values())[-1].rank_correlation if tests.randomised else Figure(value=None)
-    if deepest.value is None:
-        return "Too few films have a map for the test of randomised weights."
-    kept = f"With random weights down to mixed8, maps keep a rank correlation of {deepest.text(2)} with the true ones"
     others = tests.other_film.rank_correlation
-    if others.high is not None and deepest.low is not None and deepest.low > others.high:
-        return (
-            f"{kept}, more than maps of different films have with each other ({others.text(2)}): part of a map comes "
-            "from the picture itself and not from what was learnt."
-        )
-    return (
-        f"{kept}, no more than maps of different films have with each other ({others.text(2)}): the maps depend on "
-        "what was learnt."
-    )
+    if deepest.value is None or others.value is None:
+        return ["Too few films have a map for the test of randomised weights."]
+    learnt = "the maps depend on what was learnt"
+    if deepest.value >= ALIKE:
+        learnt = "the maps come from the picture, and hardly from what was learnt"
+    alike = "a map speaks of the film that it lies on"
+    if others.value >= ALIKE:
+        alike = "a map says more about the model than about the film that it lies on"
+    return [
+        f"With random weights down to mixed8, maps have a rank correlation of {deepest.text(2)} with the true ones: "
+        f"{learnt}.",
+        f"Maps of different films have a rank correlation of {others.text(2)} with each other: {alike}.",
+    ]
 
 
 def _on_erasure(tests: ExplanationTests) -> list[str]:
@@ -102,7 +110,7 @@ def _on_erasure(tests: ExplanationTests) -> list[str]:
         return ["Too few films are called pneumonia for the test of deletion and insertion."]
     said = []
     for name in ("deletion", "insertion"):
-        parts = [f"{_standing(getattr(gain, name))} {ORDER_NAMES[gain.against]}" for gain in tests.gains]
+        parts = [_standing(getattr(gain, name), ORDER_NAMES[gain.against]) for gain in tests.gains]
         said.append(f"By {name}, the map is {' and '.join(parts)}.")
     beaten = [gain for gain in tests.gains if not all(_ahead(figure) for figure in (gain.deletion, gain.insertion))]
     if beaten:
@@ -118,22 +126,21 @@ def _on_erasure(tests: ExplanationTests) -> list[str]:
     return said
 
 
-def _on_mirroring(tests: ExplanationTests) -> str:
+def _on_mirroring(tests: ExplanationTests) -> list[str]:
     found = tests.mirrored.rank_correlation
     if found.value is None:
-        return ""
-    return (
+        return []
+    sentence = (
         f"A mirrored film’s map, mirrored back, has a rank correlation of {found.text(2)} with the film’s own; "
         f"the decision changes on {tests.mirrored_decisions.text(2)} of the films."
     )
+    return [sentence]
 
 
-def _standing(gain: Figure) -> str:
-    if _ahead(gain):
-        return f"ahead ({gain.text(3)}) of"
-    if gain.high is not None and gain.high < 0:
-        return f"behind ({gain.text(3)})"
-    return f"no better ({gain.text(3)}) than"
+def _standing(gain: Figure, other: str) -> str:
+    behind = gain.high is not None and gain.high < 0
+    standing = "ahead of" if _ahead(gain) else "behind" if behind else "no better than"
+    return f"{standing} {other}, {gain.text()}"
 
 
 def _ahead(gain: Figure) -> bool:

@@ -111,9 +111,9 @@ def randomised_maps(
             for part in CASCADE[:depth]:
                 randomise(network, part, generator)
             with torch.inference_mode():
-                for batch in inputs:
-                    drawn.append(network.explain(batch, entry).saliency.numpy())
-                    _tell(progress, len(batch))
+                for reached in inputs:
+                    drawn.append(network.explain(reached, entry).saliency.numpy())
+                    _tell(progress, len(reached))
         maps = np.concatenate(drawn)
         found[name] = maps.reshape(draws, len(films), *maps.shape[1:])
     return found
