@@ -111,7 +111,7 @@ def _on_erasure(tests: ExplanationTests) -> list[str]:
     said = []
     for name in ("deletion", "insertion"):
         parts = [_standing(getattr(gain, name), ORDER_NAMES[gain.against]) for gain in tests.gains]
-        said.append(f"By {name}, the map is {' and '.join(parts)}.")
+        said.append(f"By {name}, the map is {', and '.join(parts)}.")
     beaten = [gain for gain in tests.gains if not all(_ahead(figure) for figure in (gain.deletion, gain.insertion))]
     if beaten:
         said.append(

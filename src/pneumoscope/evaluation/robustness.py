@@ -300,8 +300,13 @@ def _balanced_error(
 
 
 def _measured(values: npt.NDArray[np.float64], drawn: npt.NDArray[np.float64]) -> Measured:
-    """Four figures (4,) with intervals from their resamples (B, 4)."""
-    figures: dict[str, Any] = {
-        name: percentile_interval(float(values[place]), drawn[:, place]) for place, name in enumerate(FIGURES)
-    }
+    """Four figures (4,) with intervals from their resamples (B, 4).
+
+    A figure that no resample changes, such as the area of scores that separate the films wholly, has no interval: there
+    were too few films, which is no certainty.
+    """
+    figures: dict[str, Any] = {}
+    for place, name in enumerate(FIGURES):
+        figure = percentile_interval(float(values[place]), drawn[:, place])
+        figures[name] = Figure(value=figure.value) if figure.low == figure.high else figure
     return Measured(**figures)

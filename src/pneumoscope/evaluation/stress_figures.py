@@ -25,7 +25,7 @@ def draw_tests(evaluation: Evaluation) -> list[Drawing]:
     if (robustness := evaluation.robustness) is not None:
         description = (
             f"ROC AUC and balanced accuracy at “{robustness.operating_point.name}” of {robustness.films} films, 95% "
-            "intervals, from the films before the change (0) to the highest severity or level."
+            "intervals, from the films before the change (0, own) to the highest severity or level."
         )
         drawings.append(Drawing("robustness", "Robustness", description, _robustness(robustness)))
     if (tests := evaluation.explanations) is not None:
@@ -56,8 +56,7 @@ def _robustness(robustness: Robustness) -> Picture:
             axes.set_ylabel("share", fontsize=8, color=INK)
     for axes in grid[len(shown) :]:
         axes.set_visible(False)
-    handles, labels = grid[0].get_legend_handles_labels()
-    picture.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=8, frameon=False, labelcolor=INK)
+    _legend_above(picture, grid[0])
     return picture
 
 
@@ -69,7 +68,8 @@ def _multiple(axes: Axes, series: Series, start: Condition) -> None:
     _band(axes, places, [at.roc_auc for at in points], INK, "ROC AUC", "o")
     right = [_turned(at.balanced_error) for at in points]
     _band(axes, places, right, PNEUMONIA, "balanced accuracy", "s")
-    names = ["0" if at is start else f"{at.severity or f'{at.level:g}'}" for at in points]
+    untouched = "0" if start.severity == 0 or points[0] is not start else "own"
+    names = [untouched if at is start else f"{at.severity or f'{at.level:g}'}" for at in points]
     axes.set_xticks(places, names)
     axes.set_ylim(0.4, 1.02)
 
@@ -102,15 +102,21 @@ def _erasure(tests: ExplanationTests) -> Picture:
         style(axes, f"Share of the film {done}", "Mean probability" if kind == "deletion" else "")
         axes.set_title(kind.capitalize(), fontsize=9, color=INK)
         for erasure in tests.erasures:
-            curve = getattr(erasure, kind)
-            area = getattr(erasure, f"{kind}_area").text()
-            label = f"{ORDER_NAMES[erasure.order]}: area {area}"
+            curve, colour = getattr(erasure, kind), ORDER_COLOURS[erasure.order]
             axes.plot(
-                np.linspace(0, 1, len(curve)), curve, color=ORDER_COLOURS[erasure.order], linewidth=1.7, label=label
+                np.linspace(0, 1, len(curve)), curve, color=colour, linewidth=1.7, label=ORDER_NAMES[erasure.order]
             )
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        legend(axes, "lower left" if kind == "deletion" else "lower right")
+    _legend_above(picture, axes)
     return picture
+
+
+def _legend_above(picture: Picture, axes: Axes) -> None:
+    """One legend for axes that show the same things."""
+    handles, labels = axes.get_legend_handles_labels()
+    picture.legend(
+        handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8, frameon=False, labelcolor=INK
+    )
 
 
 def _likeness(tests: ExplanationTests) -> Picture:
