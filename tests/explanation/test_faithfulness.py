@@ -35,7 +35,7 @@ def test_rank_correlation_is_spearmans(maps: np.ndarray) -> None:
 
 
 def test_structural_similarity(maps: np.ndarray) -> None:
-    np.testing.assert_allclose(structural_similarity(maps, 2 * maps, SPEC), 1, atol=1e-5)
+    np.testing.assert_allclose(structural_similarity(maps, 2 * maps, SPEC), 1, atol=1e-4)  # in single precision
     others = structural_similarity(maps, np.roll(maps, 1, axis=0), SPEC)
     assert others.shape == (5,)
     assert (others < 0.9).all()

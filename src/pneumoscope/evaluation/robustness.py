@@ -58,12 +58,6 @@ class Series(BaseModel):
     conditions: tuple[Condition, ...]
     mean: Measured | None = Field(description="over the severities; null for a range")
 
-    @property
-    def worst(self) -> Condition | None:
-        """The condition with the lowest ROC AUC; None where none is determined."""
-        known = [condition for condition in self.conditions if condition.roc_auc.value is not None]
-        return min(known, key=lambda condition: condition.roc_auc.value or 0.0, default=None)
-
 
 class Robustness(BaseModel):
     """A model on films that were made worse on purpose."""
