@@ -115,8 +115,8 @@ def measure_explanations(
 
     network = bundle.network()
     random = randomised_maps(network, pixels[evidence], draws=DRAWS, seed=seed, progress=progress) if len(maps) else {}
-    ill, healthy = evidence[called[evidence]][: films // 2], np.flatnonzero(~called)
-    ill = ill if len(healthy) else ill[:0]
+    healthy = np.flatnonzero(~called)
+    ill = np.random.default_rng(seed).permutation(evidence[called[evidence]])[: films // 2 if len(healthy) else 0]
     curves = _erase(predictor, pixels, own.saliency, before, ill, healthy, seed, progress)
     blurred = score_pixels(predictor.runtime, _blurred(pixels[ill])) if len(ill) else None
     areas = {order: area(found) for order, found in curves.items()}
@@ -129,7 +129,7 @@ def measure_explanations(
         bootstrap=bootstrap,
         draws=DRAWS,
         randomised={name: similarity(*drawn) for name, drawn in random.items()},
-        other_film=similarity(np.roll(maps, 1, axis=0)),
+        other_film=similarity(np.roll(maps, len(maps) // 2, axis=0)),  # neighbours may be one patient's
         mirrored=similarity(mirrored_back(flipped.saliency[evidence], spec)) if len(maps) else similarity(),
         mirrored_change=mean(np.abs(after - before)),
         mirrored_decisions=proportion(int(turned.sum()), len(turned)),
