@@ -66,6 +66,27 @@ def test_json_report_and_comparison(
     assert {path.stem for path in (out / "figures").glob("*.svg")} == FIGURES | {"subgroups"}
 
 
+def test_worse_films_and_heat_maps(films: Path, tiny_bundle: Bundle, tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "judged"
+    options = ("--data", films, "--robustness", "--severities", "2", "--explanations", "--films", "4", "--out", out)
+    said = command("evaluate", tiny_bundle.path, *options, "--bootstrap", "100")
+    assert said.status == 0, said.err
+    for part in (
+        "On worse films (4)",
+        "Speckle noise, mean",
+        "Window moved -0.3",
+        "Heat maps (4 of 4 films)",
+        "Too few",
+    ):
+        assert part in said.out, part
+    found = Evaluation.model_validate_json((out / "metrics.json").read_text())
+    assert found.robustness is not None
+    assert (found.robustness.severities, found.robustness.films, found.robustness.of) == ((2,), 4, 8)
+    assert found.explanations is not None
+    assert (found.explanations.films, found.explanations.gains) == (4, ())
+    assert (out / "figures" / "robustness.svg").exists()
+
+
 def test_a_film_that_cannot_be_read_is_reported(
     films: Path,
     tiny_bundle: Bundle,
@@ -102,6 +123,9 @@ def test_bad_input_gets_one_line(
         ((bundle, "--data", films, "--against", "no-such-model"), "no-such-model: no bundle of that name"),
         ((bundle, "--data", films, "--operating-point", "lax"), "no operating point 'lax'; it has half, never"),
         ((bundle, "--data", films, "--by", "ward"), "no column 'ward' to divide films by"),
+        ((bundle, "--data", films, "--severities", "1"), "--severities belongs to --robustness"),
+        ((bundle, "--data", films, "--films", "9"), "--films and --quick belong to --robustness and --explanations"),
+        ((bundle, "--data", films, "--robustness", "--severities", "0,6"), "name some of 1, 2, 3, 4, 5"),
         ((bundle, "--data", films, "--columns", "path"), "'path' should be COLUMN=HEADING"),
         ((bundle, "--data", films, "--patients", tmp_path / "cases.csv"), "cases.csv"),
     ):

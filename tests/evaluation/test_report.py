@@ -11,8 +11,20 @@ from PIL import Image
 
 from pneumoscope.cohorts import Cohort
 from pneumoscope.errors import OutputError
-from pneumoscope.evaluation import STUDY, Evaluation, compare, evaluate, report, score_cohort, write_evaluation
+from pneumoscope.evaluation import (
+    STUDY,
+    Evaluation,
+    ExplanationTests,
+    compare,
+    evaluate,
+    measure_robustness,
+    report,
+    score_cohort,
+    write_evaluation,
+)
+from pneumoscope.evaluation import Figure as Number
 from pneumoscope.evaluation.cases import film_name, pick
+from pneumoscope.evaluation.explanations import Erasure, Gain, Similarity
 from pneumoscope.scoring import RESEARCH_NOTICE, Predictor
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -103,6 +115,52 @@ def test_files(tmp_path: Path, judged: tuple) -> None:
     with Image.open(out / "figures" / "roc.png") as picture:
         assert min(picture.size) > 400
     assert [path.name for path in out.parent.iterdir()] == ["out"], "no draft stays"
+
+
+def test_sections_of_tests(tmp_path: Path, judged: tuple) -> None:
+    found, predictions, cohort, predictor = judged
+    worse = measure_robustness(predictor, cohort, predictions, severities=(1,), films=8, bootstrap=100)
+    number = Number(value=0.25, low=-0.1, high=0.5)
+    alike = Similarity(rank_correlation=number, structural_similarity=number)
+    curve = (0.9, 0.5, 0.1)
+    maps = ExplanationTests(
+        films=40,
+        of=80,
+        evidence=30,
+        grid=(2, 2),
+        seed=0,
+        bootstrap=100,
+        draws=1,
+        randomised={"head": alike},
+        other_film=alike,
+        mirrored=alike,
+        mirrored_change=number,
+        mirrored_decisions=number,
+        erased=20,
+        steps=2,
+        blurred=Number(value=0.98),
+        erasures=tuple(
+            Erasure(order=order, deletion=curve, insertion=curve[::-1], deletion_area=number, insertion_area=number)
+            for order in ("map", "random", "centre")
+        ),
+        gains=(Gain(against="random", deletion=number, insertion=number),),
+    )
+    full = found.model_copy(update={"robustness": worse, "explanations": maps})
+    out = tmp_path / "out"
+    write_evaluation(out, full, predictions, cohort, predictor)
+    text = " ".join(Page((out / "report.html").read_text(encoding="utf-8")).text.split())
+    for part in (
+        "On worse films",
+        "8 of 30 films",
+        "Speckle noise",
+        "How far the heat maps can be believed",
+        "no better than a random order, 0.250 (-0.100 to 0.500)",
+        "Maps of different films have a rank correlation of 0.25",
+        "the model takes missing structure for disease",
+    ):
+        assert part in text, part
+    assert {"robustness.svg", "erasure.svg", "randomisation.svg"} <= {path.name for path in (out / "figures").iterdir()}
+    assert Evaluation.model_validate_json((out / "metrics.json").read_text()) == full
 
 
 def test_one_class_still_has_a_report(tmp_path: Path, judged: tuple) -> None:

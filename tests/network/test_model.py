@@ -65,6 +65,8 @@ def test_stage_names_and_spatial_sizes(network: PneumoniaNet) -> None:
 def test_a_network_cut_in_two_is_the_network(network: PneumoniaNet, films: torch.Tensor, entry: str) -> None:
     with torch.inference_mode():
         torch.testing.assert_close(network(network.encode(films, entry), entry), network(films))
+        if entry != "head":
+            torch.testing.assert_close(network.explain(network.encode(films, entry), entry), network.explain(films))
 
 
 @pytest.mark.parametrize("side", [40, 3])

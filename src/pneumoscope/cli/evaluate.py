@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pneumoscope.cli._evaluation_tests import Tests, explanations_table, robustness_table
 from pneumoscope.cli._options import BatchSize, Columns, Data, OperatingPointName, Patients, Preset, parse_columns
+from pneumoscope.cli._output import plain_table as _table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +39,18 @@ def evaluate(
         str | None,
         typer.Option(metavar="COLUMN,...", help="Judge parts of the films too, such as age,sex,view and crossings."),
     ] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Score worse films too: corruptions, resolution, JPEG, window.")
+    ] = False,
+    severities: Annotated[
+        str | None, typer.Option(metavar="1,3,5", help="Severities of the corruptions; all five if not named.")
+    ] = None,
+    explanations: Annotated[bool, typer.Option("--explanations", help="Put the heat maps to the test.")] = False,
+    films: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="N", help="Draw N films for these tests.", show_default="all; 100 for heat maps"),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small forms of these tests, in a few minutes.")] = False,
     operating_point: OperatingPointName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an evaluation that is in DIR.")] = False,
     columns: Columns = None,
@@ -56,6 +70,7 @@ def evaluate(
     from pneumoscope.evaluation import require_free, write_evaluation
     from pneumoscope.scoring import Predictor
 
+    tests = Tests(robustness, explanations, severities, films, quick)
     if out:
         require_free(out, overwrite=overwrite)
     trained, other = load_bundle(bundle), load_bundle(against) if against else None
@@ -72,6 +87,8 @@ def evaluate(
     found = judge(predictions, trained.spec, data=where, operating_point=operating_point, by=parts, bootstrap=bootstrap)
     if rival:
         found = found.model_copy(update={"comparison": _compare(found, predictions, rival, _score(rival, cohort))})
+    options = {"operating_point": operating_point, "bootstrap": bootstrap}
+    found = found.model_copy(update=tests.run(trained, predictor, cohort, predictions, options))
     if out:
         write_evaluation(out, found, predictions, cohort, predictor, overwrite=overwrite)
     if as_json:
@@ -130,6 +147,7 @@ def show(found: Evaluation) -> None:
         out.print(_subgroups(breakdown))
     if found.subgroups:
         out.print(Text("p: of a difference to the other films, adjusted for their number by Holm's method"))
+    _show_tests(found)
     point = found.chosen.operating_point
     out.print(Text(f"\nOperating point “{point.name}” chosen on: {point.chosen_on or 'not recorded'}"), soft_wrap=True)
     out.print(Text(f"Calibration fitted on: {found.calibration.fitted_on}"), soft_wrap=True)
@@ -143,6 +161,23 @@ def show(found: Evaluation) -> None:
         out.print()
         out.print(_comparison(found.comparison))
     out.print(Text(found.notice))
+
+
+def _show_tests(found: Evaluation) -> None:
+    from rich.text import Text
+
+    from pneumoscope.cli._output import console
+    from pneumoscope.evaluation import findings
+
+    out = console()
+    if found.robustness:
+        out.print()
+        out.print(robustness_table(found.robustness))
+    if found.explanations:
+        out.print()
+        out.print(explanations_table(found.explanations))
+        for sentence in findings(found.explanations):
+            out.print(Text(sentence), soft_wrap=True)
 
 
 def _decisions(found: Evaluation) -> Table:
@@ -198,15 +233,4 @@ def _comparison(comparison: Comparison) -> Table:
     alone = comparison.only_a_right, comparison.only_b_right
     counts = (str(count) for count in (*alone, alone[0] - alone[1]))
     table.add_row("It alone is right, McNemar", *counts, f"{comparison.p_mcnemar:.3g}")
-    return table
-
-
-def _table(first: str, *others: str) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first)
-    for heading in others:
-        table.add_column(Text(heading), justify="right")
     return table

@@ -14,6 +14,7 @@ from pneumoscope.bundle import BundleSpec, Calibration, OperatingPoint
 from pneumoscope.errors import EvaluationError
 from pneumoscope.evaluation.comparison import Comparison
 from pneumoscope.evaluation.decisions import Decisions, confusion_of, decisions_of, f1_interval
+from pneumoscope.evaluation.explanations import ExplanationTests
 from pneumoscope.evaluation.intervals import CONFIDENCE, Figure, percentile_interval
 from pneumoscope.evaluation.ranking import rank, roc_auc, weighted_areas
 from pneumoscope.evaluation.reliability import (
@@ -26,6 +27,7 @@ from pneumoscope.evaluation.reliability import (
     reliability_bins,
 )
 from pneumoscope.evaluation.resampling import clusters, resamples
+from pneumoscope.evaluation.robustness import Robustness
 from pneumoscope.evaluation.study import Reference, reference_for
 from pneumoscope.evaluation.subgroups import Breakdown, Scores, break_down
 from pneumoscope.scoring import RESEARCH_NOTICE
@@ -80,6 +82,8 @@ class Evaluation(BaseModel):
     reference: Reference | None = Field(None, description="published figures on the same films")
     comparison: Comparison | None = None
     subgroups: tuple[Breakdown, ...] = ()
+    robustness: Robustness | None = Field(None, description="on films that were made worse")
+    explanations: ExplanationTests | None = Field(None, description="tests of the saliency maps")
     notice: str = RESEARCH_NOTICE
 
     @property

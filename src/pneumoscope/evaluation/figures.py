@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pneumoscope.bundle import OperatingPoint
+from pneumoscope.evaluation.canvas import CELL, INK, NORMAL, PNEUMONIA, QUIET, Drawing
+from pneumoscope.evaluation.canvas import figure as _figure
+from pneumoscope.evaluation.canvas import legend as _legend
+from pneumoscope.evaluation.canvas import plain as _plain
+from pneumoscope.evaluation.canvas import square as _square
+from pneumoscope.evaluation.canvas import style as _style
 from pneumoscope.evaluation.decisions import Confusion
 from pneumoscope.evaluation.evaluate import Evaluation, headings, threshold_name
 from pneumoscope.evaluation.ranking import tally
 
-INK = "#22303c"
-"""Text, axes and curves; the report replaces it by the colour of its own text."""
-QUIET = "#8a97a3"
-NORMAL = "#3f83c2"
-PNEUMONIA = "#d9752b"
-CELL = "#2a9d8f"
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
 TICKS = (0.5, 0.1, 0.9, 0.01, 0.99, 0.001, 0.999)
 """Probabilities that are marked on an axis of log odds, as far as there is room; the first come first."""
@@ -35,15 +33,6 @@ class Films(NamedTuple):
     labels: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
     probability: npt.NDArray[np.float64]
-
-
-class Drawing(NamedTuple):
-    """A figure with its file's stem, its title, and what it shows, for those who cannot see it."""
-
-    name: str
-    title: str
-    description: str
-    figure: Figure
 
 
 def draw_all(evaluation: Evaluation, films: Films, points: Sequence[OperatingPoint]) -> list[Drawing]:
@@ -239,38 +228,3 @@ def _counts(confusion: Confusion) -> str:
 def _odds(probability: float) -> float:
     with np.errstate(divide="ignore"):  # a threshold may be 0 or 1
         return float(np.log(probability) - np.log1p(-probability))
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # belongs to no window
-    return figure
-
-
-def _square(x: str, y: str) -> tuple[Figure, Axes]:
-    figure = _figure(4.6, 4.6)
-    axes = figure.subplots()
-    _style(axes, x, y)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    return figure, axes
-
-
-def _style(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x, fontsize=9, color=INK)
-    axes.set_ylabel(y, fontsize=9, color=INK)
-    axes.grid(color=QUIET, alpha=0.25, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["left", "bottom"]].set_color(QUIET)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_facecolor("none")
-    axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=8)
-
-
-def _plain(axes: Any) -> None:
-    axes.tick_params(length=0, labelcolor=INK, labelsize=8)
-    axes.spines[:].set_visible(False)
-    axes.set_facecolor("none")
-
-
-def _legend(axes: Axes, place: Any) -> None:
-    axes.legend(loc=place, fontsize=8, frameon=False, labelcolor=INK, numpoints=1)

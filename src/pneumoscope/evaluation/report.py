@@ -19,7 +19,7 @@ from pneumoscope.output import whole_folder
 from pneumoscope.scoring import Predictor
 
 if TYPE_CHECKING:
-    from pneumoscope.evaluation.figures import Drawing
+    from pneumoscope.evaluation.canvas import Drawing
 
 REPORT = "report.html"
 METRICS = "metrics.json"
@@ -78,7 +78,9 @@ def _write(
     from markupsafe import Markup
 
     from pneumoscope.evaluation.cases import film_name, pick, studies
+    from pneumoscope.evaluation.explanations import ORDER_NAMES, PART_NAMES, findings
     from pneumoscope.evaluation.figures import Films, draw_all
+    from pneumoscope.evaluation.stress_figures import draw_tests
 
     scored = predictions[predictions["probability"].notna()]
     calibration = evaluation.calibration
@@ -89,7 +91,8 @@ def _write(
     )
     (folder / FIGURES).mkdir()
     drawings = draw_all(evaluation, films, predictor.spec.operating_points)
-    pictures = {drawing.name: _save(drawing, folder / FIGURES) for drawing in drawings}
+    tests = {drawing.name: drawing for drawing in draw_tests(evaluation)}
+    pictures = {drawing.name: _save(drawing, folder / FIGURES) for drawing in (*drawings, *tests.values())}
     groups = pick(predictions, evaluation.chosen.operating_point.threshold)
     cases = studies([row for group in groups for row in group.rows], predictions, cohort, predictor)
     environment = Environment(
@@ -106,6 +109,10 @@ def _write(
         threshold_name=threshold_name,
         film_name=film_name,
         drawings=[(drawing, Markup(pictures[drawing.name])) for drawing in drawings],
+        tests={name: (drawing, Markup(pictures[name])) for name, drawing in tests.items()},
+        findings=findings,
+        order_names=ORDER_NAMES,
+        part_names=PART_NAMES,
         groups=[(group, [cases[row] for row in group.rows]) for group in groups],
         version=__version__,
     )
@@ -135,7 +142,7 @@ def _inline(svg: str, drawing: Drawing) -> str:
     """An SVG to stand in the report: in the page's own text colour, at any width, its names its own."""
     from markupsafe import escape
 
-    from pneumoscope.evaluation.figures import INK
+    from pneumoscope.evaluation.canvas import INK
 
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)

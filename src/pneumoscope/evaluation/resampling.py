@@ -40,3 +40,21 @@ def resamples(groups: npt.NDArray[np.int64], count: int, seed: int) -> Iterator[
         drawn = generator.integers(number, size=(rows, number)) + number * np.arange(rows)[:, None]
         times = np.bincount(drawn.ravel(), minlength=rows * number).reshape(rows, number)
         yield times[:, groups].astype(np.float64)
+
+
+def draw_films(labels: npt.NDArray[np.integer[Any]], count: int | None, seed: int) -> npt.NDArray[np.intp]:
+    """Positions, in their order, of so many films drawn without replacement, both classes in their shares.
+
+    Args:
+        labels: (N,) of 0 and 1.
+        count: films; all of them for None, or where there are no more.
+        seed: the same seed draws the same films.
+    """
+    if count is None or count >= len(labels):
+        return np.arange(len(labels))
+    draw = np.random.default_rng(seed)
+    ill = round(count * float(np.mean(labels)))
+    parts = [
+        draw.permutation(np.flatnonzero(labels == label))[:number] for label, number in ((0, count - ill), (1, ill))
+    ]
+    return np.sort(np.concatenate(parts))

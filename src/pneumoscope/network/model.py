@@ -99,14 +99,16 @@ class PneumoniaNet(nn.Module):
             return trained[0]
         return "head" if isinstance(self.attention, nn.Identity) else "attention"
 
-    def explain(self, x: Tensor) -> Explained:
+    def explain(self, x: Tensor, entry: str = "stem") -> Explained:
         """Logit, Grad-CAM of the last stage's map, and embedding, in one forward pass.
+
+        ``entry`` names the stage (or ``"attention"``) that ``x`` enters at, see :meth:`encode`.
 
         Grad-CAM (Selvaraju et al., ICCV 2017, arXiv:1610.02391) weighs each channel by the mean gradient of
         the logit over the map. Behind global average pooling that gradient is the head's own derivative
         divided by the number of positions, so no backward pass is needed. Call it in evaluation mode.
         """
-        features = self.attention(self.trunk(x))
+        features = self.attention(self.trunk.run(x, () if entry == "attention" else stages_from(entry)))
         embedding = features.mean((2, 3))
         weights = self.head.channel_weights(embedding) / (features.shape[2] * features.shape[3])
         saliency = F.relu(torch.einsum("nk,nkhw->nhw", weights, features))

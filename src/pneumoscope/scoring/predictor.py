@@ -89,6 +89,11 @@ class Predictor:
             name=bundle.spec.name, sha256=bundle.sha256, software=__version__, runtime=self._runtime.name
         )
 
+    @property
+    def runtime(self) -> Runtime:
+        """What runs the network, for tests of the network that are no films: half-erased ones, say."""
+        return self._runtime
+
     def predict_files(self, paths: Iterable[Path], *, keep_films: bool = False) -> Iterator[Scored]:
         """Score files, in their order. A file that cannot be read is reported as ``failed`` and the run goes on.
 
