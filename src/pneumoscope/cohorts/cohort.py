@@ -49,20 +49,21 @@ class Cohort:
             raise CohortError(f"{self.name}: {missing} of {len(self)} cases have no label; leave them out first")
         return np.array(self.cases["label"], dtype=np.int64)
 
-    def select(self, split: str) -> Cohort:
-        """The cases of one split; ``"all"`` is every case.
+    def select(self, *splits: str) -> Cohort:
+        """The cases of one split, or of several; ``"all"`` is every case.
 
         A source without splits has its cases in the split ``"all"`` alone, so that asking it for ``"test"``
         is an error instead of an evaluation on films that may have been trained on.
 
         Raises:
-            CohortError: there are none; the message names the splits there are.
+            CohortError: there are none in one of them; the message names the splits there are.
         """
-        chosen = self if split == WITHOUT_SPLIT else self._where(self.cases["split"] == split)
-        if not len(chosen):
-            there = ", ".join(f"{name} ({count})" for name, count in self.splits.items()) or "none, for it has no cases"
-            raise CohortError(f"{self.name}: there are no cases in split {split!r}; the splits are {there}")
-        return chosen
+        for split in splits:
+            if not len(self) or (split != WITHOUT_SPLIT and split not in self.splits):
+                counts = (f"{name} ({count})" for name, count in self.splits.items())
+                there = ", ".join(counts) or "none, for it has no cases"
+                raise CohortError(f"{self.name}: there are no cases in split {split!r}; the splits are {there}")
+        return self if WITHOUT_SPLIT in splits else self._where(self.cases["split"].isin(splits))
 
     def labelled(self) -> Cohort:
         """The cases that have a label."""

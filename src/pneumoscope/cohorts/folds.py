@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pneumoscope.cohorts.cohort import Cohort
-from pneumoscope.cohorts.fingerprints import connected, fingerprint
+from pneumoscope.cohorts.fingerprints import Fingerprints, connected, fingerprint
 from pneumoscope.cohorts.manifest import read_table
 from pneumoscope.cohorts.npz import split_npz_path
 from pneumoscope.errors import CohortError
@@ -42,21 +42,37 @@ def grouped_folds(
     Raises:
         CohortError: a case without label, or too few patients of one class.
     """
+    cohort.require_both_classes()
+    groups = film_groups(cohort, fingerprint(cohort, workers=workers, progress=progress))
+    return divide_groups(cohort.labels, groups, k, seed, name=cohort.name)
+
+
+def divide_groups(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], k: int, seed: int, *, name: str
+) -> npt.NDArray[np.int64]:
+    """(N,) fold of each film, 0 … k−1, with each group in one fold and both classes in nearly their proportion.
+
+    Args:
+        labels: (N,) of 0 and 1.
+        groups: (N,) from :func:`film_groups`.
+        k: folds, at least 2.
+        seed: the same seed gives the same folds.
+        name: of the data, for messages.
+
+    Raises:
+        CohortError: too few patients of one class.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    cohort.require_both_classes()
-    labels = cohort.labels
-    groups = _groups(cohort, fingerprint(cohort, workers=workers, progress=progress).identical)
     for label, word in enumerate(("normal", "pneumonia")):
         patients = len(np.unique(groups[labels == label]))
         if not 2 <= k <= patients:
             raise CohortError(
-                f"{cohort.name}: {k} folds cannot be made of {patients} patients with {word} films; "
-                f"take 2 to {patients}"
+                f"{name}: {k} folds cannot be made of {patients} patients with {word} films; take 2 to {patients}"
             )
-    folds = np.empty(len(cohort), dtype=np.int64)
+    folds = np.empty(len(labels), dtype=np.int64)
     splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-    for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(cohort)), labels, groups)):
+    for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
         folds[rows] = fold
     return folds
 
@@ -94,8 +110,9 @@ def with_patients(cohort: Cohort, cases_csv: str | Path) -> Cohort:
     return replace(cohort, cases=cohort.cases.assign(patient_id=pd.array(found, dtype="string")))
 
 
-def _groups(cohort: Cohort, identical: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def film_groups(cohort: Cohort, prints: Fingerprints) -> npt.NDArray[np.int64]:
     """(N,) groups of films that share a patient or their pixels, directly or through other films."""
+    identical = prints.identical
     patients = cohort.cases["patient_id"]
     first = patients.groupby(patients).transform(lambda rows: rows.index[0])
     rows = np.arange(len(cohort))
