@@ -170,7 +170,8 @@ def _show(found: Recalibration) -> None:
             f"{fitted} from {counted(found.films, 'film')} ({found.pneumonia:,} pneumonia): probability = "
             f"σ({found.calibration.slope:.4g} · logit {found.calibration.intercept:+.4g})\n"
             f"Judged by {found.judged_by}: {counted(found.judged_films, 'film')} "
-            f"({found.judged_pneumonia:,} pneumonia) of {counted(found.judged_patients, 'patient')}. 95% intervals in brackets.\n"
+            f"({found.judged_pneumonia:,} pneumonia) of {counted(found.judged_patients, 'patient')}. "
+            "95% intervals in brackets.\n"
             f"ROC AUC there, which calibration does not change: {found.roc_auc.text()}\n"
         ),
         soft_wrap=True,
