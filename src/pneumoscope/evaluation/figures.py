@@ -195,8 +195,8 @@ def _decision_curve(evaluation: Evaluation) -> Figure:
     axes.fill_between(at, low, high, color=INK, alpha=0.15, linewidth=0)
     axes.plot(at, [part.value or 0.0 for part in found], color=INK, linewidth=1.8, label=evaluation.model)
     # Far below 0 a line only says that another choice is better.
-    axes.set(xlim=(0, 1), ylim=(-0.1 * evaluation.prevalence, 1.05 * evaluation.prevalence))
-    _legend(axes, "lower left")
+    axes.set(xlim=(0, 1), ylim=(-0.1 * max(high), 1.05 * max(high)))
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False, labelcolor=INK)
     return figure
 
 
