@@ -55,6 +55,9 @@ def test_a_run_ends_in_a_bundle_that_predicts(tmp_path: Path, cohort: Cohort) ->
     ]
     assert "8 of 10 validation films" in spec.calibration.fitted_on, "films of training patients calibrate nothing"
     assert spec.operating_point().name == "balanced"
+    assert spec.conformal is not None
+    assert (spec.conformal.normal, spec.conformal.pneumonia) == (4, 4), "films count once, however many views"
+    assert [limits.error_rate for limits in spec.conformal.limits] == [0.2]
     scored = list(Predictor(bundle).predict([cohort.read(row) for row in range(len(cohort))]))
     assert all(0 <= one.prediction.probability <= 1 for one in scored if one.prediction.probability is not None)
     record = json.loads((tmp_path / "run" / "run.json").read_text())

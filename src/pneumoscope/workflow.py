@@ -214,13 +214,11 @@ def _read(chosen: Cohort, name: str, recipe: Recipe) -> Split:
 
 
 def _calibrated(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], where: str) -> dict[str, Any]:
-    """Calibration and operating points for the specification."""
-    from pneumoscope.evaluation import choose_operating_points, fit_calibration
+    """Calibration, operating points and conformal limits for the specification."""
+    from pneumoscope.evaluation import fit_decisions
 
     where = f"{where}, each as it is and in {CALIBRATION_VIEWS - 1} changed views"
-    calibration = fit_calibration(labels, logits, fitted_on=where)
-    points = choose_operating_points(labels, calibration.probability(logits), chosen_on=where)
-    return {"calibration": calibration, "operating_points": points}
+    return fit_decisions(labels, logits, fitted_on=where, views=CALIBRATION_VIEWS)._asdict()
 
 
 def _unseen(validation: Cohort, training: Cohort) -> tuple[npt.NDArray[np.bool_], str]:

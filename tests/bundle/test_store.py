@@ -14,8 +14,11 @@ from pneumoscope.bundle import (
     Bundle,
     BundleSpec,
     Calibration,
+    Conformal,
+    ConformalLimits,
     InputSpec,
     OperatingPoint,
+    copy_bundle,
     list_bundles,
     load_bundle,
     render_card,
@@ -106,6 +109,19 @@ def test_nothing_is_overwritten_or_half_written(tiny_bundle: Bundle, tmp_path: P
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_a_copy_has_the_same_weights_and_another_specification(tiny_bundle: Bundle, copy: Path, tmp_path: Path) -> None:
+    spec = tiny_bundle.spec.model_copy(update={"name": "other", "weights_sha256": ""})
+    made = copy_bundle(tiny_bundle, spec, tmp_path / "made")
+    assert (made.spec.name, made.sha256) == ("other", tiny_bundle.sha256)
+    assert (made.path / "CARD.md").read_text(encoding="utf-8") == render_card(made.spec)
+    with pytest.raises(OutputError, match="exists already"):
+        copy_bundle(tiny_bundle, spec, made.path)
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(BundleError, match="is missing"):
+        copy_bundle(load_bundle(copy), spec, tmp_path / "broken")
+    assert not (tmp_path / "broken").exists()
+
+
 def test_calibration_is_platt_scaling_without_overflow() -> None:
     logits = np.array([-1e4, -1.0, 0.0, 2.0, 1e4])
     expected = torch.sigmoid(torch.tensor(1.5 * logits - 0.5)).numpy()
@@ -129,6 +145,13 @@ def test_the_card_says_what_the_specification_says() -> None:
             OperatingPoint(name="half", threshold=0.5),
             OperatingPoint(name="careful", threshold=0.1234, promised_sensitivity=0.95, chosen_on="12 films"),
         ),
+        conformal=Conformal(
+            error_rate=0.05,
+            limits=(ConformalLimits(error_rate=0.05, normal_up_to=0.75, pneumonia_from=0.25),),
+            normal=40,
+            pneumonia=50,
+            fitted_on="90 films",
+        ),
         data=({"name": "films", "split": "train", "films": 77, "pneumonia": 33, "sha256": "ab" * 32},),
         metrics={
             "films/test": {"films": 99, "roc_auc": {"value": 0.91, "low": 0.85, "high": 0.95}, "f1": {"value": None}}
@@ -145,6 +168,8 @@ def test_the_card_says_what_the_specification_says() -> None:
         "σ(1.25 · logit + -0.5), fitted on: 12 films",
         "| **half** (default) | 0.5000 | – | fixed |",
         "| careful | 0.1234 | 0.95 | 12 films |",
+        "(40 normal, 50 pneumonia): 90 films",
+        "| **0.05** (default) | 0.7500 | 0.2500 |",
         "| ROC AUC | 0.910 (0.850–0.950) |",
         "| F1 | not determined |",
         "| `phases[1].epochs` | `3` |",

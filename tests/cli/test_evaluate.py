@@ -12,7 +12,7 @@ from pneumoscope.evaluation import Evaluation
 
 from .conftest import Command, refused
 
-FIGURES = {"roc", "precision-recall", "calibration", "scores", "confusion"}
+FIGURES = {"roc", "precision-recall", "calibration", "scores", "confusion", "decision-curve"}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_table(films: Path, tiny_bundle: Bundle, command: Command) -> None:
     said = command("evaluate", tiny_bundle.path, "--data", films, "--bootstrap", "100")
     assert said.status == 0
+    assert "PPV at 50.0%" in said.out
     for part in ("tiny", "8 films: 4 normal, 4 pneumonia (50.0%)", "Sensitivity", "ROC AUC, DeLong", "made up"):
         assert part in said.out
     assert "Research use only" in said.out
@@ -122,6 +123,8 @@ def test_bad_input_gets_one_line(
         (("no-such-model", "--data", films), "no-such-model: no bundle of that name"),
         ((bundle, "--data", films, "--against", "no-such-model"), "no-such-model: no bundle of that name"),
         ((bundle, "--data", films, "--operating-point", "lax"), "no operating point 'lax'; it has half, never"),
+        ((bundle, "--data", films, "--prevalence", "0"), "--prevalence 0: should be a share between 0 and 1"),
+        ((bundle, "--data", films, "--error-rate", "0.1"), "tiny has no conformal limits"),
         ((bundle, "--data", films, "--by", "ward"), "no column 'ward' to divide films by"),
         ((bundle, "--data", films, "--severities", "1"), "--severities belongs to --robustness"),
         ((bundle, "--data", films, "--films", "9"), "--films and --quick belong to --robustness and --explanations"),

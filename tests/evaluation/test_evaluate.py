@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pneumoscope.bundle import BundleSpec, InputSpec, OperatingPoint
+from pneumoscope.bundle import BundleSpec, Conformal, ConformalLimits, InputSpec, OperatingPoint
 from pneumoscope.bundle.card import render_card
 from pneumoscope.cohorts import Cohort
 from pneumoscope.errors import EvaluationError
@@ -68,6 +68,12 @@ def test_figures_and_intervals() -> None:
     assert found.chosen is strict
     for figure in (half.f1, found.brier, found.log_loss, found.calibration_slope, found.calibration_intercept):
         assert figure.low < figure.value < figure.high
+    error = found.expected_calibration_error
+    assert error.low <= error.value <= error.high
+    assert [at.operating_point.name for at in found.operating_points] == ["half", "strict"]
+    assert found.operating_points[1].confusion == strict.confusion
+    assert found.operating_points[1].ppv == strict.ppv, "at the films' own share of pneumonia"
+    assert [step.threshold for step in found.decision_curve[:2]] == [0.01, 0.02]
     assert (found.n, found.normal + found.pneumonia, found.groups, found.resampled_by) == (624, 624, 208, "patient")
     assert found.reference is None
     assert Evaluation.model_validate_json(strict_json(found)) == found
@@ -81,6 +87,43 @@ def test_the_bootstrap_repeats_itself() -> None:
     assert first.pr_auc.low != other.pr_auc.low
     films_alone = evaluate(table.assign(patient_id=pd.NA), SPEC, data="films", bootstrap=200)
     assert (films_alone.resampled_by, films_alone.groups) == ("film", 90)
+
+
+def test_predictive_values_at_another_prevalence_leave_the_rest_alone() -> None:
+    table = realistic(200)
+    own, rare = (evaluate(table, SPEC, data="films", bootstrap=100, prevalence=share) for share in (None, 0.01))
+    for here, there in zip(own.operating_points, rare.operating_points, strict=True):
+        assert (here.sensitivity, here.specificity) == (there.sensitivity, there.specificity)
+        assert there.ppv.value < here.ppv.value
+        assert there.npv.value > here.npv.value
+    assert own.decisions == rare.decisions
+
+
+def test_referral_is_judged_beside_the_threshold() -> None:
+    table = realistic(300).assign(source=["one", "other"] * 150)
+    limits = Conformal(
+        error_rate=0.1,
+        limits=(
+            ConformalLimits(error_rate=0.05, normal_up_to=0.9, pneumonia_from=0.1),
+            ConformalLimits(error_rate=0.1, normal_up_to=0.7, pneumonia_from=0.3),
+        ),
+        normal=100,
+        pneumonia=100,
+    )
+    spec = SPEC.model_copy(update={"conformal": limits})
+    without = evaluate(table, SPEC, data="films", bootstrap=100)
+    found = evaluate(table, spec, data="films", bootstrap=100)
+    assert without.referral == ()
+    assert found.model_copy(update={"referral": ()}) == without, "no other figure changes"
+    assert [(part.films, part.n) for part in found.referral] == [("all films", 300), ("one", 150), ("other", 150)]
+    probability = table["probability"].to_numpy(float)
+    assert found.referral[0].both == ((probability >= 0.3) & (probability <= 0.7)).sum()
+    stricter = evaluate(table, spec, data="films", bootstrap=100, error_rate=0.05)
+    assert stricter.referral[0].referred.value > found.referral[0].referred.value
+    with pytest.raises(EvaluationError, match=r"no conformal limits for an error rate of 0.3; there are: 0.05, 0.1"):
+        evaluate(table, spec, data="films", error_rate=0.3)
+    with pytest.raises(EvaluationError, match="made-up has no conformal limits"):
+        evaluate(table, SPEC, data="films", error_rate=0.1)
 
 
 def test_operating_points() -> None:

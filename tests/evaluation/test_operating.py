@@ -34,6 +34,14 @@ def test_platt_is_a_logistic_regression_on_smoothed_labels(scale: float) -> None
     assert (gap * logits / scale).mean() == pytest.approx(0, abs=1e-5)
 
 
+def test_with_a_slope_that_is_held_the_mean_is_right() -> None:
+    labels, logits = np.repeat([0, 1], [8, 12]), np.random.default_rng(0).normal(0, 3, 20)
+    found = fit_calibration(labels, logits, fitted_on="films", slope=0.7)
+    assert found.slope == 0.7
+    smoothed = (12 * 13 / 14 + 8 / 10) / 20
+    assert expit(0.7 * logits + found.intercept).mean() == pytest.approx(smoothed, abs=1e-6)
+
+
 def test_platt_stays_finite_and_never_turns_the_ranking_round() -> None:
     labels = np.repeat([0, 1], 20)
     separated = fit_calibration(labels, np.linspace(-3, 3, 40), fitted_on="films")

@@ -7,13 +7,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
 from pneumoscope.evaluation.reliability import (
+    bin_gaps,
     brier_losses,
     calibration_error,
     calibration_intercept,
     calibration_slope,
+    error_by_chance,
+    error_interval,
     log_losses,
     reliability_bins,
+    weighted_errors,
 )
+from pneumoscope.evaluation.resampling import resamples
 
 
 def drawn(films: int = 400, slope: float = 1.0, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -89,3 +94,38 @@ def test_one_class_has_neither() -> None:
     labels, scores, groups = np.ones(5, dtype=int), np.arange(5.0), np.arange(5)
     assert calibration_slope(labels, scores, groups).value is None
     assert calibration_intercept(labels, scores, groups).value is None
+
+
+def test_weighted_errors_are_those_of_repeated_films() -> None:
+    labels, scores = drawn(300)
+    probability = expit(scores)
+    gaps = bin_gaps(labels, probability)
+    whole = weighted_errors(gaps, np.ones((1, 300)))[0]
+    assert whole == pytest.approx(calibration_error(reliability_bins(labels, probability)))
+    times = np.random.default_rng(0).integers(0, 3, 300)
+    sums = [abs((times * gaps[:, column]).sum()) for column in range(gaps.shape[1])]
+    assert weighted_errors(gaps, times[None])[0] == pytest.approx(sum(sums) / times.sum())
+
+
+@pytest.mark.parametrize(("slope", "shift"), [(1.0, 0.0), (0.6, 0.0), (1.0, 1.0)])
+def test_interval_of_the_error_holds_the_true_one(slope: float, shift: float) -> None:
+    generator = np.random.default_rng(4)
+    films, held, chance, errors, repeats = 250, 0, [], [], 80
+    for repeat in range(repeats):
+        scores = generator.normal(0, 2, films)
+        probability, truth = expit(scores), expit(slope * scores + shift)
+        labels = (generator.random(films) < truth).astype(int)
+        gaps = bin_gaps(labels, probability)
+        value = float(weighted_errors(gaps, np.ones((1, films)))[0])
+        # Of labels without noise: each bin's gap of predicted to true shares.
+        true = float(np.abs((gaps != 0).T @ (probability - truth)).sum() / films)
+        resampled = np.concatenate([weighted_errors(gaps, w) for w in resamples(np.arange(films), 150, repeat)])
+        found = error_interval(probability, value, resampled, seed=0)
+        assert found.low <= value <= found.high
+        held += found.low <= true <= found.high
+        chance.append(error_by_chance(probability))
+        errors.append(value)
+    assert held / repeats > 0.8, "a plain percentile interval holds the error of a right model never"
+    if (slope, shift) == (1.0, 0.0):
+        assert held / repeats > 0.9
+        assert np.mean(chance) == pytest.approx(np.mean(errors), rel=0.05)

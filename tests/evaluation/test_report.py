@@ -108,7 +108,7 @@ def test_files(tmp_path: Path, judged: tuple) -> None:
     assert table["probability"].to_numpy() == pytest.approx(
         predictions["probability"].to_numpy(float, na_value=float("nan")), nan_ok=True
     )
-    names = {"roc", "precision-recall", "calibration", "scores", "confusion"}
+    names = {"roc", "precision-recall", "calibration", "scores", "confusion", "decision-curve"}
     assert {path.name for path in (out / "figures").iterdir()} == {
         f"{n}.{kind}" for n in names for kind in ("svg", "png")
     }

@@ -5,9 +5,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from pneumoscope.bundle import OperatingPoint
+from pneumoscope.bundle import ConformalLimits, OperatingPoint
 from pneumoscope.scoring import ModelUsed, Prediction, Reason, percent
-from pneumoscope.scoring.prediction import decide, outside_ages
+from pneumoscope.scoring.prediction import decide, outside_ages, uncertain
 
 POINT = OperatingPoint(name="p95", threshold=0.3, promised_sensitivity=0.95)
 MODEL = ModelUsed(name="tiny", sha256="0" * 64, software="0.1.0", runtime="torch")
@@ -34,6 +34,27 @@ def _unsuitable(**changes: object) -> Prediction:
 def test_a_model_of_children_decides_nothing_on_others(age: float | None, outside: bool) -> None:
     assert (outside_ages(age, (1, 5)) is not None) == outside
     assert outside_ages(age, None) is None
+
+
+def test_a_film_is_referred_where_both_classes_are_possible_or_neither() -> None:
+    overlapping = ConformalLimits(error_rate=0.05, normal_up_to=0.7, pneumonia_from=0.4)
+    apart = ConformalLimits(error_rate=0.2, normal_up_to=0.3, pneumonia_from=0.6)
+    for probability, limits, code in (
+        (0.39, overlapping, None),
+        (0.4, overlapping, "both-classes-possible"),
+        (0.7, overlapping, "both-classes-possible"),
+        (0.71, overlapping, None),
+        (0.3, apart, None),
+        (0.31, apart, "no-class-possible"),
+        (0.6, apart, None),
+        (0.5, None, None),
+    ):
+        reason = uncertain(probability, limits)
+        assert (reason.code if reason else None) == code, probability
+    message = uncertain(0.5, overlapping).message
+    assert "Both classes remain possible at an error rate of 5% in each class" in message
+    assert "70.0%" in message
+    assert "40.0%" in message
 
 
 def test_threshold_itself_is_pneumonia() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumoscope.bundle import Bundle, BundleSpec, InputSpec, OperatingPoint
+from pneumoscope.bundle import Bundle, BundleSpec, Conformal, ConformalLimits, InputSpec, OperatingPoint
 from pneumoscope.errors import BundleError
 from pneumoscope.radiograph import read_radiograph
 from pneumoscope.scoring import Predictor, Scores, TorchRuntime
@@ -87,6 +87,29 @@ def test_prediction_says_what_it_was_made_with(tmp_path: Path, bundle: Bundle) -
     assert prediction.saliency.peak.x == pytest.approx((20 + (37.5 + 5 * 32) * 260 / 299) / 300)
     assert scored.film is None
     assert prediction.elapsed_ms > 0
+
+
+def test_uncertain_films_are_referred_and_say_why(tmp_path: Path, bundle: Bundle) -> None:
+    limits = tuple(
+        ConformalLimits(error_rate=rate, normal_up_to=0.5 + reach, pneumonia_from=0.5 - reach)
+        for rate, reach in ((0.01, 0.4), (0.05, 0.1))
+    )
+    conformal = Conformal(error_rate=0.05, limits=limits, normal=99, pneumonia=99)
+    unsure = Bundle(bundle.path, bundle.spec.model_copy(update={"conformal": conformal}))
+    paths = [_film(tmp_path / f"{value}.png", value) for value in (0.4, 0.502, 0.6)]
+    for error_rate, decisions in ((None, ["normal", "refer", "pneumonia"]), (0.01, ["refer", "refer", "refer"])):
+        predictor = Predictor(unsure, runtime=MeanRuntime(), error_rate=error_rate)
+        found = [scored.prediction for scored in predictor.predict_files(paths)]
+        assert [one.decision for one in found] == decisions
+        assert [reason.code for reason in found[1].reasons] == ["both-classes-possible", "at-or-above-threshold"]
+        assert found[1].row()["error_rate"] == (error_rate or 0.05)
+    certain = [scored.prediction for scored in Predictor(bundle, runtime=MeanRuntime()).predict_files(paths)]
+    assert [one.decision for one in certain] == ["normal", "pneumonia", "pneumonia"], "as before, without limits"
+    assert certain[0].conformal is None
+    with pytest.raises(BundleError, match=r"error rate of 0.3; there are: 0.01, 0.05"):
+        Predictor(unsure, runtime=MeanRuntime(), error_rate=0.3)
+    with pytest.raises(BundleError, match="mean has no conformal limits"):
+        Predictor(bundle, runtime=MeanRuntime(), error_rate=0.05)
 
 
 def test_films_are_kept_on_demand(tmp_path: Path, bundle: Bundle) -> None:

@@ -18,13 +18,24 @@ FIGURES = {
     "ppv": "PPV",
     "npv": "NPV",
     "f1": "F1",
+    "brier": "Brier score",
+    "expected_calibration_error": "expected calibration error",
 }
 """The figures that a card shows, in this order, with what they are called."""
 
 
 def render_card(spec: BundleSpec) -> str:
     """Markdown with YAML front matter, made from nothing but the specification."""
-    sections = (_head(spec), _use(), _network(spec), _data(spec), _decision(spec), _metrics(spec), _recipe(spec))
+    sections = (
+        _head(spec),
+        _use(),
+        _network(spec),
+        _data(spec),
+        _decision(spec),
+        _referral(spec),
+        _metrics(spec),
+        _recipe(spec),
+    )
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -97,6 +108,27 @@ def _decision(spec: BundleSpec) -> str:
         f"probability = σ({calibration.slope:.4g} · logit + {calibration.intercept:.4g}), "
         f"fitted on: {calibration.fitted_on}\n\n"
         + _table(("Operating point", "Threshold", "Promised sensitivity", "Chosen on"), rows)
+    )
+
+
+def _referral(spec: BundleSpec) -> str:
+    if not spec.conformal:
+        return ""
+    rows = (
+        (
+            f"**{limits.error_rate:g}** (default)" if limits == spec.conformal.at() else f"{limits.error_rate:g}",
+            f"{limits.normal_up_to:.4f}",
+            f"{limits.pneumonia_from:.4f}",
+        )
+        for limits in spec.conformal.limits
+    )
+    return (
+        "## Referral\n\n"
+        "A film is referred where its probability leaves both classes possible, or neither, by class-conditional\n"
+        "conformal prediction: of each class, at most the error rate is wrongly taken for impossible, on films like\n"
+        f"those it was fitted on ({spec.conformal.normal} normal, {spec.conformal.pneumonia} pneumonia): "
+        f"{spec.conformal.fitted_on}\n\n"
+        + _table(("Error rate", "Normal is possible up to", "Pneumonia is possible from"), rows)
     )
 
 

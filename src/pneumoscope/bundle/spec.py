@@ -53,6 +53,42 @@ class OperatingPoint(_Part):
     chosen_on: str = ""
 
 
+class ConformalLimits(_Part):
+    """Which classes stay possible for a calibrated probability, at one error rate."""
+
+    error_rate: float = Field(gt=0, lt=1, description="share of each class that may be taken for impossible, wrongly")
+    normal_up_to: float = Field(ge=0, le=1, description="up to this probability, a film may be normal")
+    pneumonia_from: float = Field(ge=0, le=1, description="from this probability on, it may show pneumonia")
+
+
+class Conformal(_Part):
+    """Limits of class-conditional conformal prediction: films with both classes possible, or none, are referred."""
+
+    error_rate: float = Field(gt=0, lt=1, description="the one that decisions use if no other is asked for")
+    limits: tuple[ConformalLimits, ...]
+    normal: int = Field(ge=0, description="films of that class that the limits come from")
+    pneumonia: int = Field(ge=0, description="films of that class that the limits come from")
+    fitted_on: str = ""
+
+    @model_validator(mode="after")
+    def _default_exists(self) -> Conformal:
+        self.at()
+        return self
+
+    def at(self, error_rate: float | None = None) -> ConformalLimits:
+        """The limits for that error rate, or for the chosen one.
+
+        Raises:
+            ValueError: there are none for it.
+        """
+        wanted = self.error_rate if error_rate is None else error_rate
+        for limits in self.limits:
+            if limits.error_rate == wanted:
+                return limits
+        known = ", ".join(f"{limits.error_rate:g}" for limits in self.limits) or "none"
+        raise ValueError(f"there are no conformal limits for an error rate of {wanted:g}; there are: {known}")
+
+
 class BundleSpec(_Part):
     """A trained model without its weights."""
 
@@ -70,6 +106,7 @@ class BundleSpec(_Part):
     calibration: Calibration = Calibration()
     operating_points: tuple[OperatingPoint, ...] = (OperatingPoint(name="half", threshold=0.5),)
     default_operating_point: str = "half"
+    conformal: Conformal | None = Field(None, description="which films are referred as uncertain; null refers none")
     recipe: dict[str, Any] | None = Field(None, description="the recipe that trained it, whole")
     data: tuple[dict[str, Any], ...] = Field((), description="each source: name, SHA-256, films, split")
     initial_weights: dict[str, Any] | None = Field(None, description="the weights training started from")
@@ -95,3 +132,15 @@ class BundleSpec(_Part):
                 return point
         known = ", ".join(point.name for point in self.operating_points)
         raise ValueError(f"{self.name} has no operating point {wanted!r}; it has {known}")
+
+    def conformal_limits(self, error_rate: float | None = None) -> ConformalLimits | None:
+        """The conformal limits for that error rate or, if None, for the chosen one; None where it has none at all.
+
+        Raises:
+            ValueError: an error rate is asked for that it has no limits for.
+        """
+        if self.conformal:
+            return self.conformal.at(error_rate)
+        if error_rate is None:
+            return None
+        raise ValueError(f"{self.name} has no conformal limits, so no error rate can be chosen; calibrate fits some")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -133,6 +134,22 @@ def save_bundle(spec: BundleSpec, weights: Mapping[str, Tensor], folder: Path) -
         (draft / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read what it writes
         digest = hashlib.sha256((draft / WEIGHTS).read_bytes()).hexdigest()
         write_spec(spec.model_copy(update={"weights_sha256": digest}), draft)
+    return load_bundle(folder)
+
+
+def copy_bundle(bundle: Bundle, spec: BundleSpec, folder: Path) -> Bundle:
+    """Write a bundle's weights, as they are, with another specification. The folder appears whole or not at all.
+
+    Raises:
+        BundleError: the weights are missing or damaged.
+        OutputError: ``folder`` exists, or cannot be written.
+    """
+    if folder.exists():
+        raise OutputError(f"{folder}: exists already; choose another place or remove it first")
+    spec = spec.model_copy(update={"weights_sha256": bundle.sha256})
+    with whole_folder(folder) as draft:
+        shutil.copyfile(bundle.path / WEIGHTS, draft / WEIGHTS)
+        write_spec(spec, draft)
     return load_bundle(folder)
 
 

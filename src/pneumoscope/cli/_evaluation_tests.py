@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope.cli._output import plain_table
+from pneumoscope.cli._tables import figures_table
 from pneumoscope.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Tests:
 
 def robustness_table(found: Robustness) -> Table:
     """One line per corruption, and one per level of a range."""
-    table = plain_table(
+    table = figures_table(
         f"On worse films ({found.films:,})", "ROC AUC", "Accuracy", "Balanced error", "Increase", "Refused"
     )
 
@@ -109,7 +109,7 @@ def explanations_table(found: ExplanationTests) -> Table:
     """Likeness of maps, then what deletion and insertion say."""
     from pneumoscope.evaluation.explanations import ORDER_NAMES, PART_NAMES
 
-    table = plain_table(f"Heat maps ({found.evidence:,} of {found.films:,} films)", "Rank correlation", "Similarity")
+    table = figures_table(f"Heat maps ({found.evidence:,} of {found.films:,} films)", "Rank correlation", "Similarity")
     likeness = [(PART_NAMES.get(part, part), one) for part, one in found.randomised.items()]
     for name, one in (*likeness, ("another film's map", found.other_film), ("mirrored film's map", found.mirrored)):
         table.add_row(name, one.rank_correlation.text(2), one.structural_similarity.text(2))

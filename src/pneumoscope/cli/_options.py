@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pneumoscope.errors import CohortError
+from pneumoscope.errors import CohortError, EvaluationError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Films scored at a time.")]
@@ -18,12 +18,20 @@ Columns = Annotated[
 Data = Annotated[
     list[str], typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several.")
 ]
+ErrorRate = Annotated[
+    float | None,
+    typer.Option(metavar="E", help="Refer films by the model's conformal limits for this error rate in each class."),
+]
 OperatingPointName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
 ]
 Patients = Annotated[
     Path | None,
     typer.Option(metavar="CASES.csv", help="Patients of PneumoniaMNIST: columns patient_id, mnist_split, mnist_index."),
+]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(metavar="P", help="Share of pneumonia in use, such as 0.05, for PPV, NPV and counts per 1000 films."),
 ]
 Preset = Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")]
 
@@ -52,3 +60,14 @@ def parse_columns(text: str | None) -> dict[str, str]:
             raise CohortError(f"--columns {text}: {part!r} should be COLUMN=HEADING, such as path=Image,label=y")
         columns[column.strip()] = heading.strip()
     return columns
+
+
+def checked_prevalence(prevalence: float | None) -> float | None:
+    """The prevalence, if there is one between 0 and 1.
+
+    Raises:
+        EvaluationError: it is not between them.
+    """
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise EvaluationError(f"--prevalence {prevalence:g}: should be a share between 0 and 1, such as 0.05")
+    return prevalence

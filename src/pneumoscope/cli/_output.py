@@ -13,7 +13,6 @@ from pneumoscope.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 WIDTH_OF_PIPES = 160
 """Columns of a table that goes to a file or another program."""
@@ -27,18 +26,6 @@ def console(*, stderr: bool = False) -> Console:
     if not result.is_terminal:
         result.width = max(result.width, WIDTH_OF_PIPES)
     return result
-
-
-def plain_table(first: str, *others: str) -> Table:
-    """A table without lines: names on the left, figures on the right."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(Text(first))
-    for heading in others:
-        table.add_column(Text(heading), justify="right")
-    return table
 
 
 def counted(number: int, noun: str) -> str:

@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli._evaluation_tests import Tests, explanations_table, robustness_table
-from pneumoscope.cli._options import BatchSize, Columns, Data, OperatingPointName, Patients, Preset, parse_columns
-from pneumoscope.cli._output import plain_table as _table
+from pneumoscope.cli._options import (
+    BatchSize,
+    Columns,
+    Data,
+    ErrorRate,
+    OperatingPointName,
+    Patients,
+    Preset,
+    Prevalence,
+    checked_prevalence,
+    parse_columns,
+)
+from pneumoscope.cli._tables import figures_table, referrals, unscored, yields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +29,6 @@ if TYPE_CHECKING:
     from pneumoscope.cohorts import Cohort
     from pneumoscope.evaluation import Breakdown, Comparison, Evaluation
     from pneumoscope.scoring import Predictor
-
-FEW = 5
-"""Films without a score that are named; the others are counted."""
 
 
 def evaluate(
@@ -52,6 +60,8 @@ def evaluate(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small forms of these tests, in a few minutes.")] = False,
     operating_point: OperatingPointName = None,
+    error_rate: ErrorRate = None,
+    prevalence: Prevalence = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an evaluation that is in DIR.")] = False,
     columns: Columns = None,
     preset: Preset = None,
@@ -71,6 +81,7 @@ def evaluate(
     from pneumoscope.scoring import Predictor
 
     tests = Tests(robustness, explanations, severities, films, quick)
+    share = checked_prevalence(prevalence)
     if out:
         require_free(out, overwrite=overwrite)
     trained, other = load_bundle(bundle), load_bundle(against) if against else None
@@ -79,12 +90,21 @@ def evaluate(
         cohort = with_patients(cohort, patients)
     cohort = cohort.select(split).require_both_classes()
 
-    predictor = Predictor(trained, operating_point=operating_point, batch_size=batch_size)
+    predictor = Predictor(trained, operating_point=operating_point, error_rate=error_rate, batch_size=batch_size)
     rival = Predictor(other, batch_size=batch_size) if other else None
     predictions = _score(predictor, cohort)
     where = f"{cohort.name}, split {split}"
     parts = [name.strip() for name in by.split(",")] if by else []
-    found = judge(predictions, trained.spec, data=where, operating_point=operating_point, by=parts, bootstrap=bootstrap)
+    found = judge(
+        predictions,
+        trained.spec,
+        data=where,
+        operating_point=operating_point,
+        error_rate=error_rate,
+        prevalence=share,
+        by=parts,
+        bootstrap=bootstrap,
+    )
     if rival:
         found = found.model_copy(update={"comparison": _compare(found, predictions, rival, _score(rival, cohort))})
     options = {"operating_point": operating_point, "bootstrap": bootstrap}
@@ -142,6 +162,12 @@ def show(found: Evaluation) -> None:
     out.print(_decisions(found))
     out.print()
     out.print(_ranking(found))
+    out.print()
+    out.print(yields(found.operating_points))
+    if found.referral:
+        out.print()
+        out.print(referrals(found.referral))
+        out.print(Text("Coverage: films that keep their class possible. All figures above are of the threshold alone."))
     for breakdown in found.subgroups:
         out.print()
         out.print(_subgroups(breakdown))
@@ -152,11 +178,7 @@ def show(found: Evaluation) -> None:
     out.print(Text(f"\nOperating point “{point.name}” chosen on: {point.chosen_on or 'not recorded'}"), soft_wrap=True)
     out.print(Text(f"Calibration fitted on: {found.calibration.fitted_on}"), soft_wrap=True)
     if found.not_scored:
-        out.print(Text(f"\n{counted(len(found.not_scored), 'film')} without a score, in no figure:"), style="yellow")
-        for film in found.not_scored[:FEW]:
-            out.print(Text(f"  {film.path}: {film.reasons}"), soft_wrap=True)
-        if len(found.not_scored) > FEW:
-            out.print(f"  and {len(found.not_scored) - FEW} more; --json has all")
+        unscored(found.not_scored)
     if found.comparison:
         out.print()
         out.print(_comparison(found.comparison))
@@ -183,7 +205,7 @@ def _show_tests(found: Evaluation) -> None:
 def _decisions(found: Evaluation) -> Table:
     from pneumoscope.evaluation import headings
 
-    table = _table("Decisions", *(title for title, _ in headings(found)))
+    table = figures_table("Decisions", *(title for title, _ in headings(found)))
     named = {"accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
     for key, name in {**named, "ppv": "PPV", "npv": "NPV", "f1": "F1"}.items():
         table.add_row(name, *(getattr(at, key).text() for _, at in headings(found)))
@@ -193,7 +215,7 @@ def _decisions(found: Evaluation) -> Table:
 
 def _ranking(found: Evaluation) -> Table:
     reference = found.reference
-    table = _table("Ranking and calibration", found.model, *((reference.name,) if reference else ()))
+    table = figures_table("Ranking and calibration", found.model, *((reference.name,) if reference else ()))
     for name, figure, digits in (
         ("ROC AUC, DeLong", found.roc_auc, 3),
         (f"ROC AUC, bootstrap over {found.resampled_by}s", found.roc_auc_bootstrap, 3),
@@ -205,14 +227,15 @@ def _ranking(found: Evaluation) -> Table:
     ):
         theirs = (reference.roc_auc.text(),) if reference and figure is found.roc_auc else ()
         table.add_row(name, figure.text(digits), *theirs)
-    table.add_row("Expected calibration error", f"{found.expected_calibration_error:.3f}")
+    chance = f"Expected calibration error (by chance {found.calibration_error_by_chance:.3f})"
+    table.add_row(chance, found.expected_calibration_error.text())
     return table
 
 
 def _subgroups(breakdown: Breakdown) -> Table:
     names = {"roc_auc": "ROC AUC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
     headings = [heading for name in names.values() for heading in (name, "p")]
-    table = _table(f"By {breakdown.by}", "Normal", "Pneumonia", *headings)
+    table = figures_table(f"By {breakdown.by}", "Normal", "Pneumonia", *headings)
     for group in breakdown.groups:
         cells = []
         for name in names:
@@ -226,7 +249,7 @@ def _subgroups(breakdown: Breakdown) -> Table:
 
 
 def _comparison(comparison: Comparison) -> Table:
-    table = _table(f"{comparison.n:,} films scored by both", comparison.a, comparison.b, "Difference", "p")
+    table = figures_table(f"{comparison.n:,} films scored by both", comparison.a, comparison.b, "Difference", "p")
     p_delong = "–" if comparison.p_delong is None else f"{comparison.p_delong:.3g}"
     areas = comparison.roc_auc_a, comparison.roc_auc_b, comparison.roc_auc_difference
     table.add_row("ROC AUC, paired DeLong", *(area.text() for area in areas), p_delong)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pneumoscope.cli._options import BundleName, OperatingPointName
+from pneumoscope.cli._options import BundleName, ErrorRate, OperatingPointName
 from pneumoscope.errors import ImageError
 
 
@@ -19,6 +19,7 @@ def explain(
     ] = None,
     bundle: BundleName = "default",
     operating_point: OperatingPointName = None,
+    error_rate: ErrorRate = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that exists.")] = False,
 ) -> None:
     """Draw a film beside its heat map, which shows where the score came from.
@@ -40,7 +41,7 @@ def explain(
     from pneumoscope.explanation import save_explanation
     from pneumoscope.scoring import RESEARCH_NOTICE, Predictor, percent
 
-    predictor = Predictor(load_bundle(bundle), operating_point=operating_point, batch_size=1)
+    predictor = Predictor(load_bundle(bundle), operating_point=operating_point, error_rate=error_rate, batch_size=1)
     (scored,) = predictor.predict_files([path], keep_films=True)
     prediction = scored.prediction
     why = " ".join(reason.message for reason in prediction.reasons)

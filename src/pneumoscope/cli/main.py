@@ -18,6 +18,7 @@ VERBS = {
     "predict": "predict",
     "explain": "explain",
     "evaluate": "evaluate",
+    "calibrate": "calibrate",
     "train": "train",
     "reproduce": "app",
     "data": "app",

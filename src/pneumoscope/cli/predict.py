@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli._options import BatchSize, BundleName, OperatingPointName
+from pneumoscope.cli._options import BatchSize, BundleName, ErrorRate, OperatingPointName
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,6 +30,7 @@ def predict(
     ],
     bundle: BundleName = "default",
     operating_point: OperatingPointName = None,
+    error_rate: ErrorRate = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array instead of the table.")] = False,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the predictions as a table too.")
@@ -40,7 +41,7 @@ def predict(
     batch_size: BatchSize = 8,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
-    """Score chest films: pneumonia, normal, or unsuitable, with probability and reasons.
+    """Score chest films: pneumonia, normal, refer or unsuitable, with probability and reasons.
 
     Exit status 0: every film was read; 1: some could not be; 2: wrong use.
     """
@@ -55,7 +56,9 @@ def predict(
     from pneumoscope.bundle import load_bundle
     from pneumoscope.scoring import Predictor
 
-    predictor = Predictor(load_bundle(bundle), operating_point=operating_point, batch_size=batch_size)
+    predictor = Predictor(
+        load_bundle(bundle), operating_point=operating_point, error_rate=error_rate, batch_size=batch_size
+    )
     predictions = _score(predictor, found.files, heatmaps)
     if as_json:
         print_json([prediction.model_dump(mode="json") for prediction in predictions])

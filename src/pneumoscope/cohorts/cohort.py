@@ -50,20 +50,20 @@ class Cohort:
         return np.array(self.cases["label"], dtype=np.int64)
 
     def select(self, *splits: str) -> Cohort:
-        """The cases of the splits; ``"all"`` is every case.
+        """The cases of one split, or of several; ``"all"`` is every case.
 
         A source without splits has its cases in the split ``"all"`` alone, so that asking it for ``"test"``
         is an error instead of an evaluation on films that may have been trained on.
 
         Raises:
-            CohortError: there are none; the message names the splits there are.
+            CohortError: there are none in one of them; the message names the splits there are.
         """
-        chosen = self if WITHOUT_SPLIT in splits else self.take(self.cases["split"].isin(splits))
-        if not len(chosen):
-            there = ", ".join(f"{name} ({count})" for name, count in self.splits.items()) or "none, for it has no cases"
-            wanted = " or ".join(repr(split) for split in splits)
-            raise CohortError(f"{self.name}: there are no cases in split {wanted}; the splits are {there}")
-        return chosen
+        for split in splits:
+            if not len(self) or (split != WITHOUT_SPLIT and split not in self.splits):
+                counts = (f"{name} ({count})" for name, count in self.splits.items())
+                there = ", ".join(counts) or "none, for it has no cases"
+                raise CohortError(f"{self.name}: there are no cases in split {split!r}; the splits are {there}")
+        return self if WITHOUT_SPLIT in splits else self.take(self.cases["split"].isin(splits))
 
     def labelled(self) -> Cohort:
         """The cases that have a label."""

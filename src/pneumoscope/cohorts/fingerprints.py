@@ -13,7 +13,8 @@ from scipy.sparse.csgraph import connected_components
 
 from pneumoscope.cohorts.cohort import Cohort
 from pneumoscope.cohorts.films import read_cases
-from pneumoscope.errors import ImageError
+from pneumoscope.cohorts.table import few
+from pneumoscope.errors import CohortError, ImageError
 from pneumoscope.radiograph import Radiograph, fit
 
 SIDE = 16
@@ -77,6 +78,22 @@ def fingerprint(
             digest, thumbnails[row] = result
         identical[row] = groups.setdefault(digest, row)
     return Fingerprints(identical, thumbnails, errors)
+
+
+def refuse_contradictions(cohort: Cohort, prints: Fingerprints) -> None:
+    """Make sure that no two identical films have contradictory labels.
+
+    Raises:
+        CohortError: naming the first few that do.
+    """
+    cases = cohort.cases.assign(identical=prints.identical)
+    several = cases.groupby("identical")["label"].transform("nunique") > 1
+    groups = [" = ".join(paths) for _, paths in cases[several].groupby("identical", sort=False)["path"]]
+    if groups:
+        raise CohortError(
+            f"{cohort.name}: films with identical pixels have contradictory labels: {few(groups)}; correct them first "
+            "(pneumoscope data audit lists them all)"
+        )
 
 
 def connected(count: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pneumoscope.cohorts.cohort import Cohort
-from pneumoscope.cohorts.fingerprints import connected, fingerprint
+from pneumoscope.cohorts.fingerprints import Fingerprints, connected, fingerprint
 from pneumoscope.cohorts.manifest import read_table
 from pneumoscope.cohorts.npz import split_npz_path
 from pneumoscope.errors import CohortError
@@ -22,7 +22,6 @@ def grouped_folds(
     k: int,
     seed: int,
     *,
-    groups: npt.NDArray[np.int64] | None = None,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> npt.NDArray[np.int64]:
@@ -34,7 +33,6 @@ def grouped_folds(
         cohort: every case labelled.
         k: folds, at least 2.
         seed: the same seed gives the same folds.
-        groups: from :func:`film_groups`; None finds them.
         workers, progress: as for :meth:`Cohort.pixels`.
 
     Returns:
@@ -43,44 +41,53 @@ def grouped_folds(
     Raises:
         CohortError: a case without label, or too few patients of one class.
     """
+    cohort.require_both_classes()
+    groups = film_groups(cohort, fingerprint(cohort, workers=workers, progress=progress))
+    return divide_groups(cohort.labels, groups, k, seed, name=cohort.name)
+
+
+def divide_groups(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], k: int, seed: int, *, name: str
+) -> npt.NDArray[np.int64]:
+    """(N,) fold of each film, 0 … k−1, with each group in one fold and both classes in nearly their proportion.
+
+    Args:
+        labels: (N,) of 0 and 1.
+        groups: (N,) from :func:`film_groups`.
+        k: folds, at least 2.
+        seed: the same seed gives the same folds.
+        name: of the data, for messages.
+
+    Raises:
+        CohortError: too few patients of one class.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    cohort.require_both_classes()
-    labels = cohort.labels
-    if groups is None:
-        groups = film_groups(cohort, workers=workers, progress=progress)
     for label, word in enumerate(("normal", "pneumonia")):
         patients = len(np.unique(groups[labels == label]))
         if not 2 <= k <= patients:
             raise CohortError(
-                f"{cohort.name}: {k} folds cannot be made of {patients} patients with {word} films; "
-                f"take 2 to {patients}"
+                f"{name}: {k} folds cannot be made of {patients} patients with {word} films; take 2 to {patients}"
             )
-    folds = np.empty(len(cohort), dtype=np.int64)
+    folds = np.empty(len(labels), dtype=np.int64)
     splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-    for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(cohort)), labels, groups)):
+    for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
         folds[rows] = fold
     return folds
 
 
-def film_groups(
-    cohort: Cohort, *, workers: int | None = None, progress: Callable[[int], None] | None = None
-) -> npt.NDArray[np.int64]:
+def film_groups(cohort: Cohort, prints: Fingerprints) -> npt.NDArray[np.int64]:
     """(N,) groups of films that must stay together: of one patient, or identical, directly or through other films.
 
     Films with identical pixels are together whoever they are said to be of. A case without patient is a patient of
-    its own. Every film is read once, to find the identical ones.
-
-    Args:
-        cohort: the films.
-        workers, progress: as for :meth:`Cohort.pixels`.
+    its own.
     """
-    identical = fingerprint(cohort, workers=workers, progress=progress).identical
     patients = cohort.cases["patient_id"]
     first = patients.groupby(patients).transform(lambda rows: rows.index[0])
     rows = np.arange(len(cohort))
     same_patient = first.fillna(patients.index.to_series()).to_numpy(np.int64)
-    return connected(len(cohort), np.concatenate([np.stack([rows, same_patient], 1), np.stack([rows, identical], 1)]))
+    same_pixels = np.stack([rows, prints.identical], 1)
+    return connected(len(cohort), np.concatenate([np.stack([rows, same_patient], 1), same_pixels]))
 
 
 def with_patients(cohort: Cohort, cases_csv: str | Path) -> Cohort:

@@ -10,26 +10,33 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from pneumoscope.bundle import BundleSpec, Calibration, OperatingPoint
+from pneumoscope.bundle import BundleSpec, Calibration, ConformalLimits, OperatingPoint
 from pneumoscope.errors import EvaluationError
 from pneumoscope.evaluation.comparison import Comparison
+from pneumoscope.evaluation.conformal import Referral, judge_referral, possible
 from pneumoscope.evaluation.decisions import Decisions, confusion_of, decisions_of, f1_interval
 from pneumoscope.evaluation.explanations import ExplanationTests
 from pneumoscope.evaluation.intervals import CONFIDENCE, Figure, percentile_interval
+from pneumoscope.evaluation.net_benefit import NetBenefit, decision_curve
 from pneumoscope.evaluation.ranking import rank, roc_auc, weighted_areas
 from pneumoscope.evaluation.reliability import (
     ReliabilityBin,
+    bin_gaps,
     brier_losses,
     calibration_error,
     calibration_intercept,
     calibration_slope,
+    error_by_chance,
+    error_interval,
     log_losses,
     reliability_bins,
+    weighted_errors,
 )
 from pneumoscope.evaluation.resampling import clusters, resamples
 from pneumoscope.evaluation.robustness import Robustness
 from pneumoscope.evaluation.study import Reference, reference_for
 from pneumoscope.evaluation.subgroups import Breakdown, Scores, break_down
+from pneumoscope.evaluation.yields import Yield, yield_at
 from pneumoscope.scoring import RESEARCH_NOTICE
 
 HALF = OperatingPoint(name="half", threshold=0.5, chosen_on="fixed")
@@ -53,7 +60,7 @@ class Evaluation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     model: str
     model_sha256: str = Field(description="SHA-256 of the weights")
     data: str
@@ -74,11 +81,17 @@ class Evaluation(BaseModel):
     log_loss: Figure
     calibration_slope: Figure
     calibration_intercept: Figure = Field(description="calibration in the large")
-    expected_calibration_error: float
+    expected_calibration_error: Figure
+    calibration_error_by_chance: float = Field(
+        description="mean error of a perfectly calibrated model that gives as many films these probabilities"
+    )
     calibration_bins: tuple[ReliabilityBin, ...]
     calibration: Calibration
     operating_point: str = Field(description="the one that decisions are judged at")
     decisions: tuple[Decisions, ...] = Field(description="at 0.5, and at the operating point if that is another")
+    operating_points: tuple[Yield, ...] = Field(description="every operating point of the bundle on these films")
+    decision_curve: tuple[NetBenefit, ...]
+    referral: tuple[Referral, ...] = Field((), description="all films and, where there are several, each source")
     reference: Reference | None = Field(None, description="published figures on the same films")
     comparison: Comparison | None = None
     subgroups: tuple[Breakdown, ...] = ()
@@ -119,30 +132,38 @@ def evaluate(
     *,
     data: str,
     operating_point: str | None = None,
+    error_rate: float | None = None,
+    prevalence: float | None = None,
     by: Sequence[str] = (),
     seed: int = 0,
     bootstrap: int = BOOTSTRAP,
 ) -> Evaluation:
     """Judge a model's predictions.
 
-    Proportions have Wilson's intervals, ROC AUC has DeLong's and one by bootstrap. F1, average precision, Brier score
-    and log loss have percentile bootstrap intervals. The bootstrap draws patients where any are known, else films.
+    Proportions have Wilson's intervals, ROC AUC has DeLong's and one by bootstrap. F1, average precision, Brier score,
+    log loss and net benefit have percentile bootstrap intervals, the expected calibration error a reflected one. The
+    bootstrap draws patients where any are known, else films. Decisions are those of the threshold alone; what is
+    referred is judged beside them.
 
     Args:
         predictions: from :func:`score_cohort`.
         spec: of the bundle that made them.
         data: which films these are, in words.
         operating_point: its name; the bundle's default if None.
+        error_rate: of the conformal limits; the bundle's own if None.
+        prevalence: share of pneumonia, in (0, 1), that predictive values are given for at each operating point; None
+            takes that of the films.
         by: columns of the predictions to divide the films by; see :func:`~pneumoscope.evaluation.break_down`.
         seed: of the bootstrap.
         bootstrap: resamples.
 
     Raises:
-        EvaluationError: no film has a score, the bundle has no such operating point, or a column of ``by`` cannot
-            divide the films.
+        EvaluationError: no film has a score, the bundle has no such operating point or error rate, or a column of
+            ``by`` cannot divide the films.
     """
     try:
         point = spec.operating_point(operating_point)
+        limits = spec.conformal_limits(error_rate)
     except ValueError as error:
         raise EvaluationError(str(error)) from None
     scored = predictions[predictions["probability"].notna()]
@@ -166,7 +187,7 @@ def evaluate(
         normal=int(np.sum(labels == 0)),
         pneumonia=int(np.sum(labels == 1)),
         prevalence=float(labels.mean()),
-        not_scored=_not_scored(predictions),
+        not_scored=not_scored(predictions),
         resampled_by="patient" if scored["patient_id"].notna().any() else "film",
         groups=int(groups.max()) + 1,
         bootstrap=bootstrap,
@@ -178,14 +199,21 @@ def evaluate(
         log_loss=percentile_interval(float(logs.mean()), drawn[:, 3]),
         calibration_slope=calibration_slope(labels, scores, groups),
         calibration_intercept=calibration_intercept(labels, scores, groups),
-        expected_calibration_error=calibration_error(bins),
+        expected_calibration_error=error_interval(probability, calibration_error(bins), drawn[:, 4], seed=seed),
+        calibration_error_by_chance=error_by_chance(probability),
         calibration_bins=bins,
         calibration=spec.calibration,
         operating_point=point.name,
         decisions=tuple(
-            _decisions(labels, probability, at, drawn[:, 4 + 3 * index : 7 + 3 * index])
+            _decisions(labels, probability, at, drawn[:, 5 + 3 * index : 8 + 3 * index])
             for index, at in enumerate(points)
         ),
+        operating_points=tuple(
+            yield_at(at, confusion_of(labels, probability >= at.threshold), prevalence=prevalence)
+            for at in spec.operating_points
+        ),
+        decision_curve=decision_curve(labels, probability, resamples(groups, bootstrap, seed)),
+        referral=_referral(scored, probability, point, limits) if limits else (),
         reference=reference_for(predictions["path"]),
         subgroups=break_down(
             scored,
@@ -214,7 +242,7 @@ def _bootstrap(
     count: int,
     seed: int,
 ) -> npt.NDArray[np.float64]:
-    """(B, 4 + 3P): ROC AUC, average precision, Brier score, log loss; and TP, FP, FN at each point."""
+    """(B, 5 + 3P): ROC AUC, average precision, Brier score, log loss, calibration error; TP, FP, FN at each point."""
     ties = rank(scores)
     counted = []
     for point in points:
@@ -223,10 +251,12 @@ def _bootstrap(
         counted += [called & positive, called & ~positive, ~called & positive]
     losses = np.stack([brier_losses(labels, probability), log_losses(labels, scores)], axis=1)
     cells = np.stack(counted, axis=1).astype(np.float64)
+    gaps = bin_gaps(labels, probability)
     blocks = []
     for weights in resamples(groups, count, seed):
         means = weights @ losses / weights.sum(1, keepdims=True)
-        blocks.append(np.column_stack([*weighted_areas(labels, ties, weights), means, weights @ cells]))
+        areas = weighted_areas(labels, ties, weights)
+        blocks.append(np.column_stack([*areas, means, weighted_errors(gaps, weights), weights @ cells]))
     return np.concatenate(blocks)
 
 
@@ -240,7 +270,24 @@ def _decisions(
     return decisions_of(confusion, point, f1_interval(confusion, resampled))
 
 
-def _not_scored(predictions: pd.DataFrame) -> tuple[NotScored, ...]:
+def _referral(
+    scored: pd.DataFrame, probability: npt.NDArray[np.float64], point: OperatingPoint, limits: ConformalLimits
+) -> tuple[Referral, ...]:
+    """Of all films, and of each source where there are several."""
+    parts = {"all films": np.ones(len(scored), dtype=bool)}
+    sources = list(scored["source"].dropna().unique()) if "source" in scored else []
+    if len(sources) > 1:
+        parts |= {str(source): (scored["source"] == source).to_numpy(bool, na_value=False) for source in sources}
+    labels, called = np.array(scored["label"], dtype=np.int64), probability >= point.threshold
+    normal, pneumonia = possible(probability, limits)
+    return tuple(
+        judge_referral(labels[rows], normal[rows], pneumonia[rows], called[rows], limits, films=name)
+        for name, rows in parts.items()
+    )
+
+
+def not_scored(predictions: pd.DataFrame) -> tuple[NotScored, ...]:
+    """The films of a table from :func:`score_cohort` that have no score."""
     missing = predictions[predictions["probability"].isna()]
     rows = zip(missing["path"], missing["label"], missing["failed"], missing["reasons"], strict=True)
     return tuple(

@@ -27,6 +27,12 @@ TICKS = (0.5, 0.1, 0.9, 0.01, 0.99, 0.001, 0.999)
 """Probabilities that are marked on an axis of log odds, as far as there is room; the first come first."""
 
 
+CURVE_WORDS = (
+    "Cases found per film, less the false alarms at the price that the threshold puts on them (Vickers & Elkin 2006), "
+    "with its 95% interval. Where the curve is not above both lines, the model is of no use to who acts from there on."
+)
+
+
 class Films(NamedTuple):
     """The films of an evaluation: ``labels`` (N,) of 0 and 1, ``scores`` (N,) calibrated logits, ``probability``."""
 
@@ -65,6 +71,7 @@ def draw_all(evaluation: Evaluation, films: Films, points: Sequence[OperatingPoi
                 _precision_recall(evaluation, films),
             ),
         ]
+        drawings.append(Drawing("decision-curve", "Decision curve", CURVE_WORDS, _decision_curve(evaluation)))
     if evaluation.subgroups:
         drawings.append(Drawing("subgroups", "Subgroups", _subgroup_words(evaluation), _forest(evaluation)))
     return drawings
@@ -137,7 +144,7 @@ def _calibration_words(evaluation: Evaluation) -> str:
     return (
         f"Share of pneumonia among films of like probability: slope {evaluation.calibration_slope.text(2)}, intercept "
         f"{evaluation.calibration_intercept.text(2)}, expected calibration error "
-        f"{evaluation.expected_calibration_error:.3f}. Below, films by probability: normal blue, pneumonia orange."
+        f"{evaluation.expected_calibration_error.text()}. Below, films by probability: normal blue, pneumonia orange."
     )
 
 
@@ -162,6 +169,23 @@ def _histogram(evaluation: Evaluation, films: Films) -> Figure:
     axes.set_xticks([_odds(tick) for tick in ticks], [f"{100 * tick:g}%" for tick in ticks])
     axes.set(xlim=(low, high))
     figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False, labelcolor=INK)
+    return figure
+
+
+def _decision_curve(evaluation: Evaluation) -> Figure:
+    figure = _figure(4.6, 4.6)
+    axes = figure.subplots()
+    _style(axes, "Threshold probability from which a film is followed up", "Net benefit (cases found per film)")
+    at = [step.threshold for step in evaluation.decision_curve]
+    found = [step.model for step in evaluation.decision_curve]
+    low, high = [part.low or 0.0 for part in found], [part.high or 0.0 for part in found]
+    axes.axhline(0, color=QUIET, linewidth=1.2, linestyle=":", label="follow up none")
+    axes.plot(at, [step.treat_all for step in evaluation.decision_curve], "--", color=NORMAL, label="follow up all")
+    axes.fill_between(at, low, high, color=INK, alpha=0.15, linewidth=0)
+    axes.plot(at, [part.value or 0.0 for part in found], color=INK, linewidth=1.8, label=evaluation.model)
+    # Far below 0 a line only says that another choice is better.
+    axes.set(xlim=(0, 1), ylim=(-0.1 * max(high), 1.05 * max(high)))
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False, labelcolor=INK)
     return figure
 
 

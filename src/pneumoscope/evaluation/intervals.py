@@ -73,3 +73,20 @@ def percentile_interval(value: float, resampled: npt.NDArray[np.floating[Any]]) 
         return Figure(value=value)
     low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Figure(value=value, low=float(low), high=float(high))
+
+
+def pivotal_interval(value: float, resampled: npt.NDArray[np.floating[Any]], *, lowest: float | None = None) -> Figure:
+    """The middle 95% of a bootstrap, reflected at the value (Davison & Hinkley 1997, the basic bootstrap).
+
+    For figures that chance alone drives away from their true value, such as a mean of absolute gaps: resamples lie as
+    much above the value as the value above the truth, and reflection takes that back. The value stays inside.
+    """
+    found = percentile_interval(value, resampled)
+    if found.value is None or found.low is None or found.high is None:
+        return found
+    low, high = 2 * value - found.high, 2 * value - found.low
+    return Figure(
+        value=value,
+        low=min(value, low if lowest is None else max(lowest, low)),
+        high=max(value, high),
+    )

@@ -19,7 +19,7 @@ Labels = npt.NDArray[np.integer[Any]]
 Values = npt.NDArray[np.floating[Any]]
 
 
-def fit_calibration(labels: Labels, logits: Values, *, fitted_on: str) -> Calibration:
+def fit_calibration(labels: Labels, logits: Values, *, fitted_on: str, slope: float | None = None) -> Calibration:
     """Platt scaling by maximum likelihood.
 
     Labels are smoothed to (n₁ + 1)/(n₁ + 2) and 1/(n₀ + 2), which keeps the slope finite where the scores separate the
@@ -30,6 +30,7 @@ def fit_calibration(labels: Labels, logits: Values, *, fitted_on: str) -> Calibr
         labels: (N,) of 0 and 1.
         logits: (N,) scores of the network.
         fitted_on: which films these are, in words.
+        slope: held at this value, so that only the intercept is fitted; needs fewer films.
 
     Raises:
         EvaluationError: the films are all of one class.
@@ -45,9 +46,10 @@ def fit_calibration(labels: Labels, logits: Values, *, fitted_on: str) -> Calibr
         value = np.sum(np.logaddexp(0, scores) - targets * scores)
         return float(value), np.array([np.sum(error * logits / spread), np.sum(error)])
 
-    start = np.array([1.0, 0.0])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(LEAST_SLOPE, None), (None, None)], tol=1e-12)
-    return Calibration(slope=float(found.x[0] / spread), intercept=float(found.x[1]), fitted_on=fitted_on)
+    steepness = (LEAST_SLOPE, None) if slope is None else (slope * spread, slope * spread)
+    start = np.array([1.0 if slope is None else slope * spread, 0.0])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[steepness, (None, None)], tol=1e-12)
+    return Calibration(slope=slope or float(found.x[0] / spread), intercept=float(found.x[1]), fitted_on=fitted_on)
 
 
 def choose_operating_points(labels: Labels, probability: Values, *, chosen_on: str) -> tuple[OperatingPoint, ...]:

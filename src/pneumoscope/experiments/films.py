@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pneumoscope.cohorts import Cohort, film_groups, grouped_folds
+from pneumoscope.cohorts import Cohort, divide_groups, film_groups, fingerprint
 from pneumoscope.errors import CohortError
 from pneumoscope.experiments.table import Budget, Fold, SourceFold
 from pneumoscope.progress import progress_bar
@@ -57,7 +57,7 @@ def partition(cohort: Cohort, fold: Fold, groups: Rows, budget: Budget, seed: in
         CohortError: a source that no film or every film is of, or a part without one of the classes.
     """
     labels = cohort.labels
-    held = grouped_folds(cohort, fold.of, seed, groups=groups) == fold.number
+    held = divide_groups(labels, groups, fold.of, seed, name=cohort.name) == fold.number
     pool = ~held
     if isinstance(fold, SourceFold):
         known, matches = _source(cohort, fold)
@@ -153,7 +153,7 @@ def groups_of(cohort: Cohort) -> Rows:
             "or, for PneumoniaMNIST, name the table of its patients with --patients"
         )
     with progress_bar("Looking for copies", len(cohort)) as advance:
-        return film_groups(cohort, progress=advance)
+        return film_groups(cohort, fingerprint(cohort, progress=advance))
 
 
 def _source(cohort: Cohort, fold: SourceFold) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:

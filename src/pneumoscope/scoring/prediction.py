@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pneumoscope.bundle.spec import OperatingPoint
+from pneumoscope.bundle.spec import ConformalLimits, OperatingPoint
 
 SCHEMA_VERSION: Literal[1] = 1
 """Raised when a field changes its meaning or goes away; new optional fields do not raise it."""
@@ -74,6 +74,7 @@ class Prediction(_Part):
     logit: float | None = Field(description="the network's score before calibration; null if unsuitable")
     reasons: tuple[Reason, ...] = Field(min_length=1)
     operating_point: OperatingPoint
+    conformal: ConformalLimits | None = Field(None, description="null where the model refers no film as uncertain")
     model: ModelUsed
     saliency: SaliencySummary | None = Field(None, description="null if unsuitable")
     film: FilmSummary | None = Field(None, description="null where the file could not be read")
@@ -94,6 +95,7 @@ class Prediction(_Part):
             "reasons": " ".join(reason.message for reason in self.reasons),
             "operating_point": self.operating_point.name,
             "threshold": self.operating_point.threshold,
+            "error_rate": self.conformal.error_rate if self.conformal else None,
             "modality": film.modality if film else None,
             "view": film.view if film else None,
             "age": film.age if film else None,
@@ -119,6 +121,22 @@ def decide(probability: float, point: OperatingPoint) -> tuple[Decision, Reason]
     if probability >= point.threshold:
         return "pneumonia", Reason(code="at-or-above-threshold", message=f"Reaches {threshold}.")
     return "normal", Reason(code="below-threshold", message=f"Below {threshold}.")
+
+
+def uncertain(probability: float, limits: ConformalLimits | None) -> Reason | None:
+    """Why a probability decides nothing at these limits: both classes stay possible, or neither does."""
+    if limits is None:
+        return None
+    normal, pneumonia = probability <= limits.normal_up_to, probability >= limits.pneumonia_from
+    if normal != pneumonia:
+        return None
+    ends = f"normal films reach up to {percent(limits.normal_up_to)}, pneumonia begins at"
+    rate = f"an error rate of {100 * limits.error_rate:g}% in each class"
+    if normal:
+        message = f"Both classes remain possible at {rate}: {ends} {percent(limits.pneumonia_from)}."
+        return Reason(code="both-classes-possible", message=message)
+    message = f"Neither class has such scores at {rate}: {ends} {percent(limits.pneumonia_from)}."
+    return Reason(code="no-class-possible", message=message)
 
 
 def outside_ages(age: float | None, ages: tuple[float, float] | None) -> Reason | None:

@@ -30,6 +30,7 @@ from pneumoscope.scoring.prediction import (
     SaliencySummary,
     decide,
     outside_ages,
+    uncertain,
 )
 from pneumoscope.scoring.runtime import Runtime, TorchRuntime, checked
 
@@ -68,18 +69,26 @@ class Predictor:
     Args:
         bundle: the trained model.
         operating_point: its name; the bundle's default if None.
+        error_rate: of the conformal limits that say which films are referred; the bundle's own if None.
         runtime: runs the network; PyTorch if None.
         batch_size: films scored at a time; at most three times as many are held in memory.
 
     Raises:
-        BundleError: the bundle has no such operating point, or its weights are missing or damaged.
+        BundleError: the bundle has no such operating point or error rate, or its weights are missing or damaged.
     """
 
     def __init__(
-        self, bundle: Bundle, *, operating_point: str | None = None, runtime: Runtime | None = None, batch_size: int = 8
+        self,
+        bundle: Bundle,
+        *,
+        operating_point: str | None = None,
+        error_rate: float | None = None,
+        runtime: Runtime | None = None,
+        batch_size: int = 8,
     ) -> None:
         try:
             self._point = bundle.spec.operating_point(operating_point)
+            self._limits = bundle.spec.conformal_limits(error_rate)
         except ValueError as error:
             raise BundleError(str(error)) from None
         self.spec = bundle.spec
@@ -177,8 +186,9 @@ class Predictor:
         decision, reason = decide(probability, self._point)
         assert item.summary is not None  # whatever has pixels has a summary
         reasons = (reason, *item.reasons)
-        if other := outside_ages(item.summary.age, self.spec.ages):
-            decision, reasons = "refer", (other, *reasons)
+        for doubt in (uncertain(probability, self._limits), outside_ages(item.summary.age, self.spec.ages)):
+            if doubt:
+                decision, reasons = "refer", (doubt, *reasons)
         place = peak(saliency, (item.summary.height, item.summary.width), self.spec.input)
         return self._prediction(
             item,
@@ -200,6 +210,7 @@ class Predictor:
             failed=item.failed,
             reasons=reasons,
             operating_point=self._point,
+            conformal=self._limits,
             model=self._model,
             film=item.summary,
             elapsed_ms=round(1000 * (item.seconds + seconds), 1),
