@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from pneumoscope.evaluation import delong, roc_auc
-from pneumoscope.evaluation.ranking import rank, tally, weighted_areas
+from pneumoscope.evaluation.ranking import rank, specificity_at, tally, weighted_areas
 
 
 @st.composite
@@ -56,6 +56,20 @@ def test_weighted_areas_are_sklearns(case: tuple[np.ndarray, np.ndarray], seed: 
     for row, each in enumerate(weights):
         assert roc[row] == pytest.approx(roc_auc_score(labels, scores, sample_weight=each))
         assert average[row] == pytest.approx(average_precision_score(labels, scores, sample_weight=each))
+
+
+@settings(max_examples=40)
+@given(films(), st.integers(0, 1000), st.sampled_from([0.5, 0.88, 0.9, 1.0]))
+def test_specificity_is_read_off_sklearns_curve(
+    case: tuple[np.ndarray, np.ndarray], seed: int, sensitivity: float
+) -> None:
+    labels, scores = case
+    weights = np.random.default_rng(seed).integers(0, 4, (3, len(labels))).astype(float)
+    weights[:, :4] += 1  # films of both classes stay
+    found = specificity_at(labels, rank(scores), weights, sensitivity)
+    for row, each in enumerate(weights):
+        false, true, _ = roc_curve(labels, scores, sample_weight=each, drop_intermediate=False)
+        assert found[row] == pytest.approx(1 - false[np.argmax(true >= sensitivity - 1e-9)])
 
 
 @given(films())

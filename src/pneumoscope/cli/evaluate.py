@@ -220,6 +220,7 @@ def _ranking(found: Evaluation) -> Table:
         ("ROC AUC, DeLong", found.roc_auc, 3),
         (f"ROC AUC, bootstrap over {found.resampled_by}s", found.roc_auc_bootstrap, 3),
         ("PR AUC", found.pr_auc, 3),
+        *((f"Specificity at sensitivity {at}", figure, 3) for at, figure in found.specificity_at.items()),
         ("Brier score", found.brier, 3),
         ("Log loss", found.log_loss, 3),
         ("Calibration slope (1 is right)", found.calibration_slope, 2),

@@ -18,7 +18,7 @@ from pneumoscope.evaluation.decisions import Decisions, confusion_of, decisions_
 from pneumoscope.evaluation.explanations import ExplanationTests
 from pneumoscope.evaluation.intervals import CONFIDENCE, Figure, percentile_interval
 from pneumoscope.evaluation.net_benefit import NetBenefit, decision_curve
-from pneumoscope.evaluation.ranking import rank, roc_auc, weighted_areas
+from pneumoscope.evaluation.ranking import rank, roc_auc, specificity_at, weighted_areas
 from pneumoscope.evaluation.reliability import (
     ReliabilityBin,
     bin_gaps,
@@ -42,6 +42,8 @@ from pneumoscope.scoring import RESEARCH_NOTICE
 HALF = OperatingPoint(name="half", threshold=0.5, chosen_on="fixed")
 BOOTSTRAP = 2000
 """Resamples."""
+SENSITIVITIES = (0.88, 0.90, 0.95)
+"""Where the specificity is read off the ROC curve."""
 
 
 class NotScored(BaseModel):
@@ -77,6 +79,9 @@ class Evaluation(BaseModel):
     roc_auc: Figure = Field(description="with DeLong's interval, which takes the films to be independent")
     roc_auc_bootstrap: Figure
     pr_auc: Figure = Field(description="average precision")
+    specificity_at: dict[str, Figure] = Field(
+        description="by sensitivity: read off the ROC curve of these films, so it says how well a threshold could do"
+    )
     brier: Figure
     log_loss: Figure
     calibration_slope: Figure
@@ -195,6 +200,7 @@ def evaluate(
         roc_auc=roc_auc(labels, scores),
         roc_auc_bootstrap=percentile_interval(areas[0], drawn[:, 0]),
         pr_auc=percentile_interval(areas[1], drawn[:, 1]),
+        specificity_at=_specificities(labels, scores, groups, bootstrap, seed),
         brier=percentile_interval(float(brier.mean()), drawn[:, 2]),
         log_loss=percentile_interval(float(logs.mean()), drawn[:, 3]),
         calibration_slope=calibration_slope(labels, scores, groups),
@@ -258,6 +264,21 @@ def _bootstrap(
         areas = weighted_areas(labels, ties, weights)
         blocks.append(np.column_stack([*areas, means, weighted_errors(gaps, weights), weights @ cells]))
     return np.concatenate(blocks)
+
+
+def _specificities(
+    labels: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    groups: npt.NDArray[np.int64],
+    count: int,
+    seed: int,
+) -> dict[str, Figure]:
+    ties, found = rank(scores), {}
+    for sensitivity in SENSITIVITIES:
+        value = specificity_at(labels, ties, np.ones((1, len(labels))), sensitivity)[0]
+        drawn = [specificity_at(labels, ties, weights, sensitivity) for weights in resamples(groups, count, seed)]
+        found[f"{sensitivity:.2f}"] = percentile_interval(float(value), np.concatenate(drawn))
+    return found
 
 
 def _decisions(

@@ -61,6 +61,28 @@ def weighted_areas(labels: Labels, ties: RankedTies, weights: Values) -> tuple[V
     return roc, np.where(negatives > 0, average, np.nan)
 
 
+def specificity_at(labels: Labels, ties: RankedTies, weights: Values, sensitivity: float) -> Values:
+    """Specificity at the highest threshold that reaches a sensitivity, for many weightings of the same films.
+
+    Args:
+        labels: (N,) of 0 and 1.
+        ties: from :func:`rank`.
+        weights: (B, N) ≥ 0, how often each film counts; each weighting has its own threshold.
+        sensitivity: in (0, 1].
+
+    Returns:
+        (B,), NaN where a weighting leaves out a class.
+    """
+    by_score = weights[:, ties.order]
+    positive = np.add.reduceat(by_score * (labels[ties.order] == 1), ties.starts, axis=1)[:, ::-1].cumsum(1)
+    negative = np.add.reduceat(by_score * (labels[ties.order] == 0), ties.starts, axis=1)[:, ::-1].cumsum(1)
+    # Whole numbers are compared, with room for rounding, so that 9 of 10 reach 0.9.
+    reached = positive >= sensitivity * positive[:, -1:] - 1e-9
+    false_alarms = np.take_along_axis(negative, reached.argmax(1)[:, None], axis=1)[:, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(positive[:, -1] > 0, 1 - false_alarms / negative[:, -1], np.nan)
+
+
 def delong(labels: Labels, scores: Values) -> tuple[Values, Values]:
     """ROC areas of several scores on the same films, with their covariance.
 
