@@ -147,7 +147,7 @@ def _data(evaluation: Evaluation, spec: BundleSpec, predictions: pd.DataFrame, c
     refused = [film for film in evaluation.not_scored if not film.failed]
     failed = len(evaluation.not_scored) - len(refused)
     known = {name: int(predictions[name].notna().sum()) for name in ("patient_id", "age", "sex", "view")}
-    missing = [f"{name} in {len(predictions) - count:,}" for name, count in known.items() if count < len(predictions)]
+    missing = [f"{name} {len(predictions) - count:,}" for name, count in known.items() if count < len(predictions)]
     patients = int(predictions["patient_id"].nunique())
     by = "patients" if evaluation.resampled_by == "patient" else "films, for patients are not known"
     return {
@@ -157,8 +157,8 @@ def _data(evaluation: Evaluation, spec: BundleSpec, predictions: pd.DataFrame, c
         "have none.",
         "sample": f"{evaluation.n:,} films, {evaluation.pneumonia:,} with pneumonia; the intervals show what so many "
         "can tell.",
-        "missing_data": f"Of {len(predictions):,} labelled films there is no {listed(missing)}. "
-        "They count in every overall figure and in no group that needs what they lack."
+        "missing_data": f"Missing among {len(predictions):,} labelled films: {', '.join(missing)}. "
+        "Such films count in every overall figure and in no group that needs what they lack."
         if missing
         else "No film lacks patient, age, sex or view.",
         "flow": f"{len(predictions):,} labelled films: {failed} could not be read, {len(refused)} refused as "
@@ -169,7 +169,7 @@ def _data(evaluation: Evaluation, spec: BundleSpec, predictions: pd.DataFrame, c
         if patients
         else "",
         "selected": f"Split {splits} of {cohort}.",
-        "clusters": f"Intervals by bootstrap draw {by}.",
+        "clusters": f"The bootstrap draws {by}.",
         "characteristics": _characteristics(predictions),
         "shift": _shift(evaluation, spec, predictions),
         "external": _external(spec, cohort),
@@ -225,6 +225,9 @@ def _results(evaluation: Evaluation, spec: BundleSpec) -> dict[str, str]:
         f"{at.specificity.text()}, PPV {at.ppv.text()}, NPV {at.npv.text()}, calibration slope "
         f"{evaluation.calibration_slope.text(2)}, intercept {evaluation.calibration_intercept.text(2)}.",
         "subgroups": f"Figures by {groups}, differences adjusted by Holm's method." if groups else "",
+        "between_sources": "Figures by source."
+        if any("source" in breakdown.by for breakdown in evaluation.subgroups)
+        else "",
         "comparison": f"Against {against.b}: paired DeLong and McNemar's exact test." if against else "",
         "reference": f"Beside it: {reference.name}, {reference.description}" if reference else "",
         "updating": "None: calibration and thresholds are those of the bundle.",

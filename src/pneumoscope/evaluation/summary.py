@@ -111,13 +111,13 @@ def _quality(evaluation: Evaluation) -> tuple[str, ...]:
         sentences.append(f"Of 1,000 normal films it calls {_thousand(alarms)} pneumonia: false alarms.")
     if evaluation.roc_auc.value is not None:
         sentences.append(
-            "Of a film with pneumonia and a normal one, the one with pneumonia gets the higher score in "
+            "Of two films, one of them with pneumonia, that one gets the higher score in "
             f"{_percent(evaluation.roc_auc)} of pairs (ROC AUC)."
         )
     if at.ppv.value is not None and at.npv.value is not None:
         sentences.append(
-            f"Here, where {evaluation.prevalence:.1%} of films show pneumonia, a film that it calls pneumonia is one "
-            f"in {_percent(at.ppv)} of cases, and a film that it calls normal is normal in {_percent(at.npv)}. "
+            f"Here {evaluation.prevalence:.1%} of films show pneumonia; of films that it calls pneumonia "
+            f"{_percent(at.ppv)} do, and of those that it calls normal {_percent(at.npv)} are. "
             "Where pneumonia is rarer, more of its calls are false alarms."
         )
     sentences.append(_calibrated(evaluation.calibration_intercept, evaluation.calibration_slope))
@@ -145,14 +145,14 @@ def _calibrated(intercept: Figure, slope: Figure) -> str:
 
 def _not_for(evaluation: Evaluation, spec: BundleSpec) -> tuple[str, ...]:
     reasons = [
-        "for any decision about a patient: it is for research, no medical device, and never a diagnosis",
+        "for any decision about a patient: research only, never a diagnosis",
         f"on patients younger than {spec.ages[0]:g} or older than {spec.ages[1]:g} years: it learnt on none"
         if spec.ages
         else "on patients of an age that it was not judged on",
-        "at another hospital or on another machine, before it was judged on films from there",
-        "to look for anything but pneumonia: a film that it calls normal may show another disease",
+        "at another hospital or on another machine, before it was judged there",
+        "for anything but pneumonia: a film that it calls normal may show another disease",
         "on lateral films or other parts of the body",
-        "to say where disease is: its heat maps show where the score came from, coarsely, and no more",
+        "to say where disease is: a heat map shows where the score came from, coarsely",
     ]
     if not (evaluation.normal and evaluation.pneumonia):
         reasons.append("on the strength of this report: its films are of one class only")
