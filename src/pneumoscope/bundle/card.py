@@ -175,8 +175,8 @@ def _training(spec: BundleSpec) -> str:
         data = "The films that it was trained on are not recorded."
     text = f"## Training details\n\n### Training data\n\n{data}"
     if spec.recipe:
-        rows = ((f"`{key}`", f"`{value}`") for key, value in _flat(spec.recipe))
-        text += "\n\n### Training procedure\n\nThe recipe, whole:\n\n" + _table(("Key", "Value"), rows)
+        keys = ((f"`{key}`", f"`{value}`") for key, value in _flat(spec.recipe))
+        text += "\n\n### Training procedure\n\nThe recipe, whole:\n\n" + _table(("Key", "Value"), keys)
     return text
 
 
