@@ -57,7 +57,8 @@ def test_json_report_and_comparison(
     assert found.resampled_by == "patient", "Kermany's file names tell the patients"
     assert found.comparison is not None
     assert (found.comparison.a, found.comparison.b, found.comparison.p_delong) == ("tiny (1)", "tiny (2)", None)
-    assert {path.name for path in out.iterdir()} == {"report.html", "metrics.json", "predictions.csv", "figures"}
+    written = {"report.html", "metrics.json", "predictions.csv", "figures", "checklists.md"}
+    assert {path.name for path in out.iterdir()} == written
     assert json.loads((out / "metrics.json").read_text()) == found.model_dump(mode="json")
     report = (out / "report.html").read_text()
     assert "tiny (2)" in report

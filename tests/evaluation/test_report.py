@@ -91,6 +91,10 @@ def test_the_report_is_whole_in_itself(tmp_path: Path, judged: tuple) -> None:
         STUDY.name,
         "Against upside-down",
         "broken.png",
+        "Of 1,000 films with pneumonia it finds",
+        "for any decision about a patient",
+        "TRIPOD+AI",
+        "Filled from this run as far as a machine can",
     ):
         assert part in text, part
     assert "secret-" not in html, "reports are sent around, so they name no patients"
@@ -108,6 +112,9 @@ def test_files(tmp_path: Path, judged: tuple) -> None:
     assert table["probability"].to_numpy() == pytest.approx(
         predictions["probability"].to_numpy(float, na_value=float("nan")), nan_ok=True
     )
+    checklists = (out / "checklists.md").read_text()
+    assert "## CLAIM" in checklists
+    assert predictions["patient_id"].dropna()[0] not in checklists
     names = {"roc", "precision-recall", "calibration", "scores", "confusion", "decision-curve"}
     assert {path.name for path in (out / "figures").iterdir()} == {
         f"{n}.{kind}" for n in names for kind in ("svg", "png")

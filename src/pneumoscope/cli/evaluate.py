@@ -37,7 +37,7 @@ def evaluate(
     split: Annotated[str, typer.Option(metavar="NAME", help="Split to judge on; all is every film.")] = "test",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write report.html, figures, metrics.json and predictions.csv here."),
+        typer.Option(metavar="DIR", help="Write the report, figures, checklists, metrics and predictions here."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON document instead.")] = False,
     against: Annotated[

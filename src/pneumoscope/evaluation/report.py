@@ -1,4 +1,4 @@
-"""An evaluation on disk: a report in one file, figures, ``metrics.json`` and ``predictions.csv``."""
+"""An evaluation on disk: a report in one file, figures, checklists, ``metrics.json`` and ``predictions.csv``."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ REPORT = "report.html"
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 FIGURES = "figures"
+CHECKLISTS = "checklists.md"
 TEMPLATES = Path(__file__).parent / "templates"
 DPI = 150
 
@@ -67,7 +68,7 @@ def require_free(folder: Path, *, overwrite: bool) -> None:
     inside = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     if inside and not overwrite:
         raise OutputError(f"{folder}: this folder is not empty; name another one, or overwrite it (--overwrite)")
-    if other := sorted(inside - {REPORT, METRICS, PREDICTIONS, FIGURES}):
+    if other := sorted(inside - {REPORT, METRICS, PREDICTIONS, FIGURES, CHECKLISTS}):
         raise OutputError(f"{folder}: holds more than an evaluation ({other[0]}) and is not replaced; name another one")
 
 
@@ -78,9 +79,12 @@ def _write(
     from markupsafe import Markup
 
     from pneumoscope.evaluation.cases import film_name, pick, studies
+    from pneumoscope.evaluation.checklists import checklists_markdown, fill_checklists
     from pneumoscope.evaluation.explanations import ORDER_NAMES, PART_NAMES, findings
+    from pneumoscope.evaluation.facts import gather
     from pneumoscope.evaluation.figures import Films, draw_all
     from pneumoscope.evaluation.stress_figures import draw_tests
+    from pneumoscope.evaluation.summary import summarise
 
     scored = predictions[predictions["probability"].notna()]
     calibration = evaluation.calibration
@@ -95,6 +99,8 @@ def _write(
     pictures = {drawing.name: _save(drawing, folder / FIGURES) for drawing in (*drawings, *tests.values())}
     groups = pick(predictions, evaluation.chosen.operating_point.threshold)
     cases = studies([row for group in groups for row in group.rows], predictions, cohort, predictor)
+    summary = summarise(evaluation, predictor.spec, predictions, cohort=cohort.name)
+    checklists = fill_checklists(gather(evaluation, predictor.spec, predictions, summary, cohort=cohort.name))
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -105,6 +111,8 @@ def _write(
     html = environment.get_template(REPORT).render(
         evaluation=evaluation,
         spec=predictor.spec,
+        summary=summary,
+        checklists=checklists,
         decisions=headings(evaluation),
         threshold_name=threshold_name,
         film_name=film_name,
@@ -119,6 +127,8 @@ def _write(
     (folder / REPORT).write_text(html, encoding="utf-8")
     document = json.dumps(evaluation.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / METRICS).write_text(document + "\n", encoding="utf-8")
+    title = f"{evaluation.model} on {evaluation.data}"
+    (folder / CHECKLISTS).write_text(checklists_markdown(checklists, title), encoding="utf-8")
     predictions.to_csv(folder / PREDICTIONS, index=False, encoding="utf-8")
 
 
