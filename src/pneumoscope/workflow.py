@@ -83,7 +83,7 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
     run.train(network, training.films, validation.films)
     held_out = Films(validation.films.pixels[unseen], validation.films.labels[unseen])
     with progress_bar("Calibrating", CALIBRATION_VIEWS * len(held_out.labels)) as advance:
-        logits = run.logits(network, held_out, views=CALIBRATION_VIEWS, progress=advance)
+        logits = run.logits(network, held_out, views=CALIBRATION_VIEWS, dtype=run.precision, progress=advance)
     spec = BundleSpec(
         name=recipe.name,
         description=recipe.description,
