@@ -1,19 +1,39 @@
 """A trained model on disk: weights, specification, calibration, operating points and card."""
 
 from pneumoscope.bundle.card import render_card
-from pneumoscope.bundle.spec import Architecture, BundleSpec, Calibration, InputSpec, OperatingPoint
-from pneumoscope.bundle.store import Bundle, list_bundles, load_bundle, save_bundle, write_spec
+from pneumoscope.bundle.spec import Architecture, BundleSpec, Calibration, InputSpec, OperatingPoint, Suitability
+from pneumoscope.bundle.store import (
+    Bundle,
+    copy_bundle,
+    list_bundles,
+    load_bundle,
+    save_bundle,
+    write_spec,
+    write_suitability,
+)
+from pneumoscope.bundle.suitability import GRID, POSES, Gaussian, Likeness, Pose, TrainingFilms, layout_of, rooted
 
 __all__ = [
+    "GRID",
+    "POSES",
     "Architecture",
     "Bundle",
     "BundleSpec",
     "Calibration",
+    "Gaussian",
     "InputSpec",
+    "Likeness",
     "OperatingPoint",
+    "Pose",
+    "Suitability",
+    "TrainingFilms",
+    "copy_bundle",
+    "layout_of",
     "list_bundles",
     "load_bundle",
     "render_card",
+    "rooted",
     "save_bundle",
     "write_spec",
+    "write_suitability",
 ]
