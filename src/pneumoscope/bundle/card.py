@@ -24,7 +24,8 @@ FIGURES = {
 
 def render_card(spec: BundleSpec) -> str:
     """Markdown with YAML front matter, made from nothing but the specification."""
-    sections = (_head(spec), _use(), _network(spec), _data(spec), _decision(spec), _metrics(spec), _recipe(spec))
+    sections = (_head(spec), _use(), _network(spec), _data(spec), _decision(spec), _suitability(spec))
+    sections += (_metrics(spec), _recipe(spec))
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -97,6 +98,18 @@ def _decision(spec: BundleSpec) -> str:
         f"probability = σ({calibration.slope:.4g} · logit + {calibration.intercept:.4g}), "
         f"fitted on: {calibration.fitted_on}\n\n"
         + _table(("Operating point", "Threshold", "Promised sensitivity", "Chosen on"), rows)
+    )
+
+
+def _suitability(spec: BundleSpec) -> str:
+    rule = spec.suitability
+    if rule.threshold is None or rule.false_refusals is None:
+        return ""
+    return (
+        "## Suitability\n\n"
+        f"Films that are unlike its training films are refused, beyond a distance of {rule.threshold:.2f}, at which\n"
+        f"{rule.false_refusals:.0%} of suitable films are.\n\n"
+        + _table(("", ""), {"fitted on": rule.fitted_on, "chosen on": rule.chosen_on}.items())
     )
 
 
