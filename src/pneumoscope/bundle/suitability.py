@@ -29,9 +29,9 @@ LEAST_CONTRAST = 4.0
 Array = npt.NDArray[np.float32]
 
 _TURNED = {
-    1: "turned clockwise by 90°; turn it back",
-    2: "upside down; turn it by 180°",
-    3: "turned counter-clockwise by 90°; turn it back",
+    1: "turned clockwise by 90°, if it is a chest film; turn it back",
+    2: "upside down, if it is a chest film; turn it by 180°",
+    3: "turned counter-clockwise by 90°, if it is a chest film; turn it back",
 }
 
 
