@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from pneumoscope.bundle import POSES
@@ -62,9 +61,8 @@ def test_refusals_are_counted_by_kind(predictor: Predictor, cohort: Cohort, tmp_
     assert found.model_validate_json(found.model_dump_json()) == found
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_table_repeats(predictor: Predictor, cohort: Cohort, seed: int) -> None:
+def test_the_table_repeats(predictor: Predictor, cohort: Cohort) -> None:
     first, again = (
-        refusal_table(predictor, cohort, data="films", changed=4, drawn=2, seed=seed).model_dump() for _ in range(2)
+        refusal_table(predictor, cohort, data="films", changed=4, drawn=2, seed=1).model_dump() for _ in range(2)
     )
     assert first == again

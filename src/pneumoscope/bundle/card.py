@@ -24,8 +24,10 @@ FIGURES = {
 
 def render_card(spec: BundleSpec) -> str:
     """Markdown with YAML front matter, made from nothing but the specification."""
-    sections = (_head(spec), _use(), _network(spec), _data(spec), _decision(spec), _suitability(spec))
-    sections += (_metrics(spec), _recipe(spec))
+    sections = (
+        *(_head(spec), _use(), _network(spec), _data(spec), _decision(spec), _suitability(spec)),
+        *(_metrics(spec), _recipe(spec)),
+    )
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
