@@ -30,7 +30,7 @@ class Pooling:
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Films that grow bright downwards, with a bright spot on the left; the last ten of ``val`` show patients of ``train``."""
+    """Films that grow bright downwards, with a bright spot; the last ten of ``val`` show patients of ``train``."""
     folder = tmp_path_factory.mktemp("films")
     draw = np.random.default_rng(0)
     y, x = np.mgrid[:48, :48]

@@ -64,7 +64,7 @@ def real_kinds() -> Iterator[Kind]:
         yield Kind("faces", "real", tuple(_enlarged(face, f"face {row}") for row, face in enumerate(faces)))
     for path in _installed("data_store", (LEG,)):
         leg = read_radiograph(path)
-        yield Kind("parts of that film, turned", "real", tuple(_parts(leg)))
+        yield Kind("parts of the film of a leg, turned", "real", tuple(_parts(leg)))
 
 
 def changed_kinds(films: tuple[Radiograph, ...], seed: int = 0) -> Iterator[Kind]:
