@@ -5,13 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope import __version__
-from pneumoscope.bundle import Architecture, Bundle, BundleSpec, InputSpec, load_bundle, save_bundle, write_spec
+from pneumoscope.bundle import (
+    Architecture,
+    Bundle,
+    BundleSpec,
+    InputSpec,
+    load_bundle,
+    save_bundle,
+    write_spec,
+    write_suitability,
+)
 from pneumoscope.errors import BundleError, CohortError, NetworkError
 from pneumoscope.progress import progress_bar
 from pneumoscope.training.recipe import Recipe
@@ -31,6 +40,8 @@ CALIBRATION_VIEWS = 8
 Validation films are cut from the same source as training films and look like them; films that a model is used on do
 not. Calibrated on untouched films alone, a threshold promises a specificity that mild changes already break.
 """
+DESCRIBING_FILMS = 3000
+"""Training films, drawn at random, that are enough to tell what all of them look like."""
 BUNDLE = "bundle"
 """Folder of the finished bundle inside a run folder."""
 
@@ -75,7 +86,9 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
     origin = weights.provenance if weights else None
     run = TrainingRun(out, recipe, {"data": data, "initial_weights": origin})
     if (out / BUNDLE).exists():
-        return load_bundle(out / BUNDLE)
+        return _with_suitability(
+            load_bundle(out / BUNDLE), training.films.pixels, validation.films.pixels[unseen], words
+        )
     torch.manual_seed(recipe.seed)
     network = PneumoniaNet(attention=recipe.network.attention, dropout=recipe.network.dropout)
     if weights:
@@ -99,7 +112,39 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
         default_operating_point="balanced",
         **_calibrated(logits.ravel(), np.tile(held_out.labels, CALIBRATION_VIEWS), words),
     )
-    return save_bundle(spec, network.state_dict(), out / BUNDLE)
+    bundle = save_bundle(spec, network.state_dict(), out / BUNDLE)
+    return _with_suitability(bundle, training.films.pixels, held_out.pixels, words)
+
+
+def fit_suitability(bundle: Bundle, cohort: Cohort) -> Bundle:
+    """Teach a bundle what its training films look like, so that it refuses what is unlike them.
+
+    The split ``train`` says what they look like; the threshold is chosen on films of the split ``val`` whose patients
+    are not in ``train``, as far as patients are known. Labels are not needed.
+
+    Args:
+        bundle: changed in its folder.
+        cohort: the films that the bundle was trained on, or those of the site that it is to be used at.
+
+    Raises:
+        CohortError: a split is missing or has too few films.
+        OutputError: the bundle's folder cannot be written.
+    """
+    training, validation = cohort.select("train"), cohort.select("val")
+    patients = validation.cases["patient_id"]
+    seen = patients.isin(training.cases["patient_id"].dropna())
+    validation = replace(validation, cases=validation.cases[~seen].reset_index(drop=True))
+    words = f"{len(validation)} of {len(seen)} validation films, whose patients, where known, are not in train"
+    if patients.isna().all():
+        words = f"{len(validation)} validation films of {cohort.name} (patients not known)"
+    rows = _sample(len(training))
+    fitted_on = f"{len(rows)} of {len(training)} training films of {training.name}"
+    training = replace(training, cases=training.cases.iloc[rows].reset_index(drop=True))
+    pixels = []
+    for name, part in (("train", training), ("val", validation)):
+        with progress_bar(f"Reading {name} films", len(part)) as advance:
+            pixels.append(part.pixels(bundle.spec.input.size, bundle.spec.input.fit, progress=advance))
+    return _describe(bundle, *pixels, fitted_on=fitted_on, chosen_on=words)
 
 
 def import_keras(file: Path, out: Path, *, scaling: str, name: str | None, size: int, fit: str) -> Bundle:
@@ -211,6 +256,46 @@ def _read(chosen: Cohort, name: str, recipe: Recipe) -> Split:
     if recipe.balance.by:
         groups = np.asarray(chosen.cases.groupby(list(recipe.balance.by), dropna=False).ngroup(), dtype=np.int64)
     return Split(chosen, Films(pixels, labels, groups), record)
+
+
+def _with_suitability(
+    bundle: Bundle, training: npt.NDArray[np.uint8], validation: npt.NDArray[np.uint8], words: str
+) -> Bundle:
+    """The bundle with a description of its training films, if it has none yet and they are enough for one."""
+    from pneumoscope.evaluation.suitability import LEAST_TRAINING, LEAST_VALIDATION
+
+    too_few = len(training) < LEAST_TRAINING or len(validation) < LEAST_VALIDATION
+    if too_few or bundle.spec.suitability.threshold is not None:
+        return bundle
+    rows = _sample(len(training))
+    fitted_on = f"{len(rows)} of {len(training)} training films"
+    return _describe(bundle, training[rows], validation, fitted_on=fitted_on, chosen_on=words)
+
+
+def _describe(
+    bundle: Bundle,
+    training: npt.NDArray[np.uint8],
+    validation: npt.NDArray[np.uint8],
+    *,
+    fitted_on: str,
+    chosen_on: str,
+) -> Bundle:
+    from pneumoscope.evaluation import choose_suitability, fit_training_films
+    from pneumoscope.scoring import TorchRuntime, score_pixels
+
+    runtime = TorchRuntime(bundle)
+    with progress_bar("Describing the films", len(training) + len(validation)) as advance:
+        known = fit_training_films(training, score_pixels(runtime, training, progress=advance).embedding)
+        seen = score_pixels(runtime, validation, progress=advance).embedding
+    rule = choose_suitability(known, validation, seen, fitted_on=fitted_on, chosen_on=chosen_on)
+    return write_suitability(bundle, known, rule)
+
+
+def _sample(films: int) -> npt.NDArray[np.int64]:
+    """Which of so many training films describe them all."""
+    import numpy as np
+
+    return np.sort(np.random.default_rng(0).permutation(films)[:DESCRIBING_FILMS])
 
 
 def _calibrated(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], where: str) -> dict[str, Any]:

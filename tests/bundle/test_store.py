@@ -108,14 +108,14 @@ def test_nothing_is_overwritten_or_half_written(tiny_bundle: Bundle, tmp_path: P
 
 def test_a_copy_has_the_same_weights_and_another_specification(tiny_bundle: Bundle, copy: Path, tmp_path: Path) -> None:
     spec = tiny_bundle.spec.model_copy(update={"name": "other", "weights_sha256": ""})
-    made = copy_bundle(tiny_bundle, spec, tmp_path / "made")
+    made = copy_bundle(tiny_bundle, tmp_path / "made", spec)
     assert (made.spec.name, made.sha256) == ("other", tiny_bundle.sha256)
     assert (made.path / "CARD.md").read_text(encoding="utf-8") == render_card(made.spec)
     with pytest.raises(OutputError, match="exists already"):
-        copy_bundle(tiny_bundle, spec, made.path)
+        copy_bundle(tiny_bundle, made.path, spec)
     (copy / "model.safetensors").unlink()
     with pytest.raises(BundleError, match="is missing"):
-        copy_bundle(load_bundle(copy), spec, tmp_path / "broken")
+        copy_bundle(load_bundle(copy), tmp_path / "broken", spec)
     assert not (tmp_path / "broken").exists()
 
 

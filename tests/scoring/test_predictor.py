@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumoscope.bundle import Bundle, BundleSpec, Conformal, ConformalLimits, InputSpec, OperatingPoint
+from pneumoscope.bundle import Bundle, BundleSpec, Conformal, ConformalLimits, InputSpec, OperatingPoint, Suitability
 from pneumoscope.errors import BundleError
+from pneumoscope.evaluation import fit_training_films
 from pneumoscope.radiograph import read_radiograph
 from pneumoscope.scoring import Predictor, Scores, TorchRuntime
 
@@ -172,3 +173,31 @@ def test_real_network_end_to_end(tmp_path: Path, tiny_bundle: Bundle) -> None:
     assert probability == pytest.approx(1 / (1 + np.exp(-(2.0 * logit + 0.5))))
     assert scored.saliency.shape == (2, 2)
     assert scored.prediction.model.sha256 == tiny_bundle.spec.weights_sha256
+
+
+def test_films_unlike_the_training_films_are_refused(tmp_path: Path, bundle: Bundle) -> None:
+    """Training films are dark on the left; the second film is turned, the third is something else."""
+    draw = np.random.default_rng(0)
+    ramp = np.linspace(40, 200, 299)[None, :].repeat(299, 0)
+    training = np.stack([ramp + draw.normal(0, 8, ramp.shape) for _ in range(200)]).clip(0, 255).astype(np.uint8)
+    known = fit_training_films(training, draw.normal(1, 0.1, (200, 2048)).astype(np.float32) ** 2)
+    rule = Suitability(threshold=6.0, mirrored=1e9)
+    spec = bundle.spec.model_copy(update={"suitability": rule})
+    fitted = Bundle(tmp_path, spec)
+    fitted.__dict__["training_films"] = known  # without a file
+
+    class Seeing(MeanRuntime):
+        def run(self, batch: np.ndarray) -> Scores:
+            scores = super().run(batch)
+            return scores._replace(embedding=np.ones((len(batch), 2048), np.float32))
+
+    for name, pixels in {"1": training[0], "2": np.rot90(training[1], 2), "3": training[0] ^ training[1]}.items():
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / f"{name}.png")
+    paths = [tmp_path / f"{name}.png" for name in "123"]
+    upright, turned, other = (one.prediction for one in Predictor(fitted, runtime=Seeing()).predict_files(paths))
+    assert upright.decision in ("pneumonia", "normal")
+    assert turned.decision == other.decision == "unsuitable"
+    assert turned.probability is turned.logit is turned.saliency is None
+    assert not turned.failed
+    assert turned.reasons[0].code == "turned"
+    assert other.reasons[0].code == "unlike-chest"

@@ -9,22 +9,42 @@ from pneumoscope.bundle.spec import (
     ConformalLimits,
     InputSpec,
     OperatingPoint,
+    Suitability,
 )
-from pneumoscope.bundle.store import Bundle, copy_bundle, list_bundles, load_bundle, save_bundle, write_spec
+from pneumoscope.bundle.store import (
+    Bundle,
+    copy_bundle,
+    list_bundles,
+    load_bundle,
+    save_bundle,
+    write_spec,
+    write_suitability,
+)
+from pneumoscope.bundle.suitability import GRID, POSES, Gaussian, Likeness, Pose, TrainingFilms, layout_of, rooted
 
 __all__ = [
+    "GRID",
+    "POSES",
     "Architecture",
     "Bundle",
     "BundleSpec",
     "Calibration",
     "Conformal",
     "ConformalLimits",
+    "Gaussian",
     "InputSpec",
+    "Likeness",
     "OperatingPoint",
+    "Pose",
+    "Suitability",
+    "TrainingFilms",
     "copy_bundle",
+    "layout_of",
     "list_bundles",
     "load_bundle",
     "render_card",
+    "rooted",
     "save_bundle",
     "write_spec",
+    "write_suitability",
 ]

@@ -53,6 +53,7 @@ def render_card(spec: BundleSpec) -> str:
         _training(spec),
         _decision(spec),
         _referral(spec),
+        _suitability(spec),
         _metrics(spec),
         "## Citation\n\n" + CITATION.replace("NAME", spec.name).replace("DIGEST", spec.weights_sha256),
     )
@@ -221,6 +222,18 @@ def _referral(spec: BundleSpec) -> str:
         f"those it was fitted on ({spec.conformal.normal} normal, {spec.conformal.pneumonia} pneumonia): "
         f"{spec.conformal.fitted_on}\n\n"
         + _table(("Error rate", "Normal is possible up to", "Pneumonia is possible from"), rows)
+    )
+
+
+def _suitability(spec: BundleSpec) -> str:
+    rule = spec.suitability
+    if rule.threshold is None or rule.false_refusals is None:
+        return ""
+    return (
+        "### Suitability\n\n"
+        f"Films that are unlike its training films are refused, beyond a distance of {rule.threshold:.2f}, at which\n"
+        f"{rule.false_refusals:.0%} of suitable films are.\n\n"
+        + _table(("", ""), {"fitted on": rule.fitted_on, "chosen on": rule.chosen_on}.items())
     )
 
 

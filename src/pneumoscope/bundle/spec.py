@@ -89,6 +89,22 @@ class Conformal(_Part):
         raise ValueError(f"there are no conformal limits for an error rate of {wanted:g}; there are: {known}")
 
 
+class Suitability(_Part):
+    """When a film is refused as unlike the training films; the statistics themselves are a file of the bundle.
+
+    Without a ``threshold`` nothing is refused by what the network sees.
+    """
+
+    threshold: float | None = Field(None, ge=0, description="on how atypical a film is; beyond it, it is refused")
+    mirrored: float | None = Field(None, description="on the evidence for a mirrored film; beyond it, it gets a note")
+    false_refusals: float | None = Field(
+        None, gt=0, lt=1, description="share of suitable films that may be refused, for which both were chosen"
+    )
+    fitted_on: str = ""
+    chosen_on: str = ""
+    sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$", description="of the statistics")
+
+
 class BundleSpec(_Part):
     """A trained model without its weights."""
 
@@ -110,7 +126,7 @@ class BundleSpec(_Part):
     recipe: dict[str, Any] | None = Field(None, description="the recipe that trained it, whole")
     data: tuple[dict[str, Any], ...] = Field((), description="each source: name, SHA-256, films, split")
     initial_weights: dict[str, Any] | None = Field(None, description="the weights training started from")
-    suitability: dict[str, Any] = Field(default_factory=dict, description="statistics of the training films")
+    suitability: Suitability = Suitability()
     metrics: dict[str, Any] = Field(default_factory=dict, description="figures with intervals, by data set")
     licence: str = "Apache-2.0"
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")

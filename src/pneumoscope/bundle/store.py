@@ -1,4 +1,7 @@
-"""Bundles on disk: a folder with ``model.safetensors``, ``bundle.json`` and ``CARD.md``. No pickle anywhere."""
+"""Bundles on disk: a folder with ``model.safetensors``, ``bundle.json`` and ``CARD.md``. No pickle anywhere.
+
+Where the model's training films were looked at for it, ``suitability.safetensors`` says what they look like.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from pneumoscope.bundle.card import render_card
-from pneumoscope.bundle.spec import BundleSpec
+from pneumoscope.bundle.spec import BundleSpec, Suitability
+from pneumoscope.bundle.suitability import TrainingFilms
 from pneumoscope.errors import BundleError, OutputError
 from pneumoscope.output import whole_folder
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from pneumoscope.network import PneumoniaNet
 
 WEIGHTS = "model.safetensors"
+STATISTICS = "suitability.safetensors"
 SPEC = "bundle.json"
 CARD = "CARD.md"
 SHIPPED = Path(__file__).parent / "models"
@@ -57,6 +62,31 @@ class Bundle:
                 f"{self.path / WEIGHTS}: checksum differs from {SPEC}; the file is damaged or was changed"
             )
         return found
+
+    @cached_property
+    def training_films(self) -> TrainingFilms | None:
+        """What the training films look like; None for a bundle that was not fitted with it.
+
+        Raises:
+            BundleError: the file is missing, damaged, or not the one that the bundle was written with.
+        """
+        if self.spec.suitability.threshold is None:
+            return None
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        file = self.path / STATISTICS
+        try:
+            content = file.read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.spec.suitability.sha256:
+                raise BundleError(f"{file}: checksum differs from {SPEC}; the file is damaged or was changed")
+            return TrainingFilms.from_tensors(load(content))
+        except FileNotFoundError:
+            raise BundleError(f"{self.path}: {STATISTICS} is missing; copy the bundle again") from None
+        except (SafetensorError, KeyError, ValueError):
+            raise BundleError(
+                f"{file}: holds no statistics of training films; fit the bundle's suitability again"
+            ) from None
 
     def network(self) -> PneumoniaNet:
         """The network with its weights, float32, in evaluation mode. Loads torch.
@@ -137,20 +167,49 @@ def save_bundle(spec: BundleSpec, weights: Mapping[str, Tensor], folder: Path) -
     return load_bundle(folder)
 
 
-def copy_bundle(bundle: Bundle, spec: BundleSpec, folder: Path) -> Bundle:
-    """Write a bundle's weights, as they are, with another specification. The folder appears whole or not at all.
+def copy_bundle(bundle: Bundle, folder: Path, spec: BundleSpec | None = None) -> Bundle:
+    """Copy a bundle's files, as they are, to a new folder, which appears whole or not at all.
+
+    Args:
+        bundle: what to copy.
+        folder: must not exist.
+        spec: of the copy, where it is another.
 
     Raises:
-        BundleError: the weights are missing or damaged.
         OutputError: ``folder`` exists, or cannot be written.
+        BundleError: the weights are missing or damaged.
     """
     if folder.exists():
         raise OutputError(f"{folder}: exists already; choose another place or remove it first")
-    spec = spec.model_copy(update={"weights_sha256": bundle.sha256})
+    digest = bundle.sha256  # a damaged bundle is not passed on
     with whole_folder(folder) as draft:
-        shutil.copyfile(bundle.path / WEIGHTS, draft / WEIGHTS)
-        write_spec(spec, draft)
+        for name in (WEIGHTS, STATISTICS):
+            if (bundle.path / name).is_file():
+                shutil.copyfile(bundle.path / name, draft / name)
+        write_spec((spec or bundle.spec).model_copy(update={"weights_sha256": digest}), draft)
     return load_bundle(folder)
+
+
+def write_suitability(bundle: Bundle, films: TrainingFilms, rule: Suitability) -> Bundle:
+    """Add what the training films look like, and the rule by which films are refused, to a bundle's folder.
+
+    The statistics come first, so that a bundle whose writing was cut short says so by their checksum.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    from safetensors.numpy import save
+
+    content = save(films.tensors())
+    rule = rule.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
+    draft = bundle.path / f".{STATISTICS}.part"
+    try:
+        draft.write_bytes(content)
+        draft.replace(bundle.path / STATISTICS)
+        write_spec(bundle.spec.model_copy(update={"suitability": rule}), bundle.path)
+    except OSError as error:
+        raise OutputError(f"{bundle.path}: cannot be written ({error.strerror})") from None
+    return load_bundle(bundle.path)
 
 
 def write_spec(spec: BundleSpec, folder: Path) -> None:

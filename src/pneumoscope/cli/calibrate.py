@@ -134,7 +134,7 @@ def calibrate(
     if out:
         name = re.sub(r"^[^a-z0-9]+|[^a-z0-9._-]+", "-", out.name.lower()).lstrip("-._") or trained.spec.name
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        copy_bundle(trained, found.fitted_spec(trained.spec, name=name, created=created), out)
+        copy_bundle(trained, out, found.fitted_spec(trained.spec, name=name, created=created))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:

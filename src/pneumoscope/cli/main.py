@@ -21,6 +21,7 @@ VERBS = {
     "calibrate": "calibrate",
     "train": "train",
     "reproduce": "app",
+    "suitability": "app",
     "data": "app",
     "models": "app",
 }

@@ -11,10 +11,12 @@ from pneumoscope.evaluation.operating import choose_operating_points, fit_calibr
 from pneumoscope.evaluation.predictions import read_scores, score_cohort
 from pneumoscope.evaluation.ranking import delong, roc_auc
 from pneumoscope.evaluation.recalibration import CalibrationFigures, Recalibration, recalibrate
+from pneumoscope.evaluation.refusals import Refusals, RefusalTable, refusal_table
 from pneumoscope.evaluation.report import require_free, write_evaluation
 from pneumoscope.evaluation.robustness import Robustness, measure_robustness
 from pneumoscope.evaluation.study import STUDY, Reference
 from pneumoscope.evaluation.subgroups import Breakdown, Difference, Subgroup, break_down
+from pneumoscope.evaluation.suitability import choose_suitability, fit_training_films
 from pneumoscope.evaluation.yields import Costs, Yield
 
 __all__ = [
@@ -34,11 +36,14 @@ __all__ = [
     "Recalibration",
     "Reference",
     "Referral",
+    "RefusalTable",
+    "Refusals",
     "Robustness",
     "Subgroup",
     "Yield",
     "break_down",
     "choose_operating_points",
+    "choose_suitability",
     "compare",
     "confusion_of",
     "decisions_of",
@@ -48,11 +53,13 @@ __all__ = [
     "fit_calibration",
     "fit_conformal",
     "fit_decisions",
+    "fit_training_films",
     "headings",
     "measure_robustness",
     "proportion",
     "read_scores",
     "recalibrate",
+    "refusal_table",
     "require_free",
     "roc_auc",
     "score_cohort",

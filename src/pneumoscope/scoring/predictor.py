@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pneumoscope import __version__
 from pneumoscope.bundle import Bundle
 from pneumoscope.errors import BundleError, ImageError
-from pneumoscope.radiograph import Radiograph, assess, fit, read_radiograph
+from pneumoscope.radiograph import Finding, Radiograph, assess, fit, read_radiograph
 from pneumoscope.scoring.geometry import peak
 from pneumoscope.scoring.prediction import (
     FilmSummary,
@@ -92,6 +92,7 @@ class Predictor:
         except ValueError as error:
             raise BundleError(str(error)) from None
         self.spec = bundle.spec
+        self._training_films = bundle.training_films
         self._runtime = runtime or TorchRuntime(bundle)
         self._batch_size = batch_size
         self._model = ModelUsed(
@@ -172,14 +173,30 @@ class Predictor:
     def _score(self, batch: list[_Prepared]) -> Iterator[Scored]:
         films = [item.pixels for item in batch if item.pixels is not None]
         started = perf_counter()
-        scores = iter(zip(*checked(self._runtime.run(np.stack(films)[:, None]))[:2], strict=True) if films else ())
+        judged = self._judged(np.stack(films)) if films else iter(())
         seconds = (perf_counter() - started) / max(1, len(films))
         for item in batch:
             if item.pixels is None:
                 yield Scored(self._prediction(item, item.reasons), film=item.film)
+                continue
+            logit, saliency, findings = next(judged)
+            reasons = tuple(Reason(code=finding.code, message=finding.message) for finding in findings)
+            item = replace(item, reasons=(*reasons, *item.reasons))
+            if any(finding.refuses for finding in findings):
+                yield Scored(self._prediction(item, item.reasons, seconds), film=item.film)
             else:
-                logit, saliency = next(scores)
                 yield Scored(self._scored(item, float(logit), saliency, seconds), saliency, item.film)
+
+    def _judged(
+        self, films: npt.NDArray[np.uint8]
+    ) -> Iterator[tuple[np.float32, npt.NDArray[np.float32], tuple[Finding, ...]]]:
+        """Logit, saliency map, and what the likeness to the training films says, for films (N, S, S)."""
+        scores = checked(self._runtime.run(films[:, None]))
+        rule, known = self.spec.suitability, self._training_films
+        findings: tuple[tuple[Finding, ...], ...] = ((),) * len(films)
+        if known is not None and rule.threshold is not None:
+            findings = known.compare(films, scores.embedding).findings(rule.threshold, rule.mirrored)
+        return zip(scores.logit, scores.saliency, findings, strict=True)
 
     def _scored(self, item: _Prepared, logit: float, saliency: npt.NDArray[np.float32], seconds: float) -> Prediction:
         probability = float(self.spec.calibration.probability(np.asarray(logit)))
