@@ -210,7 +210,7 @@ def judge_bundle(bundle: Bundle, cohort: Cohort, folder: Path, *, overwrite: boo
     from pneumoscope.evaluation import evaluate, score_cohort, write_evaluation
     from pneumoscope.scoring import Predictor
 
-    predictor = Predictor(bundle)
+    predictor = Predictor(bundle, refuse_unlike=False)
     with progress_bar("Judging", len(cohort)) as advance:
         predictions = score_cohort(predictor, cohort, progress=advance)
     (split,) = cohort.splits

@@ -201,3 +201,5 @@ def test_films_unlike_the_training_films_are_refused(tmp_path: Path, bundle: Bun
     assert not turned.failed
     assert turned.reasons[0].code == "turned"
     assert other.reasons[0].code == "unlike-chest"
+    judging = Predictor(fitted, runtime=Seeing(), refuse_unlike=False)
+    assert all(one.prediction.probability is not None for one in judging.predict_files(paths))

@@ -115,7 +115,7 @@ def calibrate(
     if scores:
         predictions = read_scores(scores, cohort, trained.spec)
     else:
-        predictor = Predictor(trained, batch_size=batch_size)
+        predictor = Predictor(trained, batch_size=batch_size, refuse_unlike=False)
         with progress_bar(f"Scoring with {trained.spec.name}", len(cohort)) as advance:
             predictions = score_cohort(predictor, cohort, progress=advance)
     found = recalibrate(

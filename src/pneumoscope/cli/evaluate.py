@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,6 +71,8 @@ def evaluate(
 ) -> None:
     """Judge a model on films with labels: every figure with its 95% interval, and where it goes wrong.
 
+    Films that predict would refuse as unlike the training films are judged too; suitability table counts them.
+
     Exit status 0: every film was read; 1: some could not be; 2: wrong use.
     """
     from pneumoscope.bundle import load_bundle
@@ -90,8 +92,9 @@ def evaluate(
         cohort = with_patients(cohort, patients)
     cohort = cohort.select(split).require_both_classes()
 
-    predictor = Predictor(trained, operating_point=operating_point, error_rate=error_rate, batch_size=batch_size)
-    rival = Predictor(other, batch_size=batch_size) if other else None
+    options: dict[str, Any] = {"batch_size": batch_size, "refuse_unlike": False}
+    predictor = Predictor(trained, operating_point=operating_point, error_rate=error_rate, **options)
+    rival = Predictor(other, **options) if other else None
     predictions = _score(predictor, cohort)
     where = f"{cohort.name}, split {split}"
     parts = [name.strip() for name in by.split(",")] if by else []
@@ -107,8 +110,8 @@ def evaluate(
     )
     if rival:
         found = found.model_copy(update={"comparison": _compare(found, predictions, rival, _score(rival, cohort))})
-    options = {"operating_point": operating_point, "bootstrap": bootstrap}
-    found = found.model_copy(update=tests.run(trained, predictor, cohort, predictions, options))
+    judged_as = {"operating_point": operating_point, "bootstrap": bootstrap}
+    found = found.model_copy(update=tests.run(trained, predictor, cohort, predictions, judged_as))
     if out:
         write_evaluation(out, found, predictions, cohort, predictor, overwrite=overwrite)
     if as_json:

@@ -12,6 +12,7 @@ import pandas as pd
 from pneumoscope import __version__
 from pneumoscope.bundle import BundleSpec
 from pneumoscope.evaluation.evaluate import Evaluation, threshold_name
+from pneumoscope.evaluation.explanations import findings
 from pneumoscope.evaluation.summary import Summary, listed, shares_collection, trained_on, years
 
 LIBRARIES = ("torch", "scikit-learn", "numpy", "pydicom")
@@ -217,7 +218,8 @@ def _results(evaluation: Evaluation, spec: BundleSpec) -> dict[str, str]:
     reference, against = evaluation.reference, evaluation.comparison
     return {
         "measures": "ROC AUC, average precision, sensitivity, specificity, PPV, NPV, F1, Brier score, log loss, "
-        "calibration slope, intercept and error; curves of each; decisions at 0.5 and at the operating point.",
+        "calibration slope, intercept and error, net benefit; curves of each; decisions at 0.5 and at every operating "
+        "point" + ("; coverage and share of films referred." if evaluation.referral else "."),
         "intervals": "95%: Wilson for shares, DeLong for ROC AUC, and percentile bootstrap, "
         f"{evaluation.bootstrap:,} resamples of {evaluation.groups:,} {evaluation.resampled_by}s, seed "
         f"{evaluation.seed}.",
@@ -233,6 +235,14 @@ def _results(evaluation: Evaluation, spec: BundleSpec) -> dict[str, str]:
         "updating": "None: calibration and thresholds are those of the bundle.",
         "failures": f"{missed:,} missed and {false_alarms:,} false alarms {threshold_name(at.operating_point)}; the "
         "worst are shown with heat maps.",
-        "heat_maps": "Grad-CAM in closed form, shown for single films; no localisation of disease.",
-        "robustness": "",
+        "heat_maps": " ".join(
+            (
+                "Grad-CAM in closed form, shown for single films; no localisation of disease.",
+                *(findings(evaluation.explanations) if evaluation.explanations else ()),
+            )
+        ),
+        "robustness": f"{worse.films:,} films under {len(worse.corruptions)} corruptions: ROC AUC on average "
+        f"{worse.mean.roc_auc.text()}, {worse.at_side.roc_auc.text()} without."
+        if (worse := evaluation.robustness)
+        else "",
     }

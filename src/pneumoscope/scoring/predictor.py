@@ -72,6 +72,8 @@ class Predictor:
         error_rate: of the conformal limits that say which films are referred; the bundle's own if None.
         runtime: runs the network; PyTorch if None.
         batch_size: films scored at a time; at most three times as many are held in memory.
+        refuse_unlike: refuse films that are unlike the training films, where the bundle describes these. A model is
+            judged without, so that its figures are of every film.
 
     Raises:
         BundleError: the bundle has no such operating point or error rate, or its weights are missing or damaged.
@@ -85,6 +87,7 @@ class Predictor:
         error_rate: float | None = None,
         runtime: Runtime | None = None,
         batch_size: int = 8,
+        refuse_unlike: bool = True,
     ) -> None:
         try:
             self._point = bundle.spec.operating_point(operating_point)
@@ -92,7 +95,7 @@ class Predictor:
         except ValueError as error:
             raise BundleError(str(error)) from None
         self.spec = bundle.spec
-        self._training_films = bundle.training_films
+        self._training_films = bundle.training_films if refuse_unlike else None
         self._runtime = runtime or TorchRuntime(bundle)
         self._batch_size = batch_size
         self._model = ModelUsed(
