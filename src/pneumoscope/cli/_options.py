@@ -25,7 +25,14 @@ Patients = Annotated[
     Path | None,
     typer.Option(metavar="CASES.csv", help="Patients of PneumoniaMNIST: columns patient_id, mnist_split, mnist_index."),
 ]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", metavar="f32|bf16|auto", help="Number format; auto measures which is faster.")
+]
 Preset = Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")]
+RuntimeName = Annotated[
+    str,
+    typer.Option("--runtime", metavar="openvino|torch|DIR", help="Engine: CPU, GPU if there is one, or an export."),
+]
 
 
 def command_group(name: str, help_text: str) -> typer.Typer:

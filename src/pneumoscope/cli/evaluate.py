@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli._options import BatchSize, Columns, Data, OperatingPointName, Patients, Preset, parse_columns
+from pneumoscope.cli._options import (
+    BatchSize,
+    Columns,
+    Data,
+    OperatingPointName,
+    Patients,
+    PrecisionName,
+    Preset,
+    RuntimeName,
+    parse_columns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +53,8 @@ def evaluate(
     preset: Preset = None,
     patients: Patients = None,
     bootstrap: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the bootstrap.")] = 2000,
+    runtime: RuntimeName = "openvino",
+    precision: PrecisionName = "f32",
     batch_size: BatchSize = 8,
 ) -> None:
     """Judge a model on films with labels: every figure with its 95% interval, and where it goes wrong.
@@ -54,7 +66,7 @@ def evaluate(
     from pneumoscope.cohorts import load_cohort, with_patients
     from pneumoscope.evaluation import evaluate as judge
     from pneumoscope.evaluation import require_free, write_evaluation
-    from pneumoscope.scoring import Predictor
+    from pneumoscope.scoring import Predictor, open_runtime
 
     if out:
         require_free(out, overwrite=overwrite)
@@ -64,7 +76,8 @@ def evaluate(
         cohort = with_patients(cohort, patients)
     cohort = cohort.select(split).require_both_classes()
 
-    predictor = Predictor(trained, operating_point=operating_point, batch_size=batch_size)
+    engine = open_runtime(trained, runtime, precision=precision)
+    predictor = Predictor(trained, operating_point=operating_point, runtime=engine, batch_size=batch_size)
     rival = Predictor(other, batch_size=batch_size) if other else None
     predictions = _score(predictor, cohort)
     where = f"{cohort.name}, split {split}"

@@ -21,6 +21,7 @@ VERBS = {
     "train": "train",
     "data": "app",
     "models": "app",
+    "export": "export",
 }
 """Verb → the name, in the module of the same name, of its function or of the app that holds its own verbs."""
 

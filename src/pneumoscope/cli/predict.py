@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli._options import BatchSize, BundleName, OperatingPointName
+from pneumoscope.cli._options import BatchSize, BundleName, OperatingPointName, PrecisionName, RuntimeName
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,6 +37,8 @@ def predict(
     heatmaps: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of film and heat map for each scored film.")
     ] = None,
+    runtime: RuntimeName = "openvino",
+    precision: PrecisionName = "f32",
     batch_size: BatchSize = 8,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
@@ -53,9 +55,15 @@ def predict(
     found = find_films(films)
 
     from pneumoscope.bundle import load_bundle
-    from pneumoscope.scoring import Predictor
+    from pneumoscope.scoring import Predictor, open_runtime
 
-    predictor = Predictor(load_bundle(bundle), operating_point=operating_point, batch_size=batch_size)
+    model = load_bundle(bundle)
+    predictor = Predictor(
+        model,
+        operating_point=operating_point,
+        runtime=open_runtime(model, runtime, precision=precision),
+        batch_size=batch_size,
+    )
     predictions = _score(predictor, found.files, heatmaps)
     if as_json:
         print_json([prediction.model_dump(mode="json") for prediction in predictions])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,10 @@ class Cohort:
             there = ", ".join(f"{name} ({count})" for name, count in self.splits.items()) or "none, for it has no cases"
             raise CohortError(f"{self.name}: there are no cases in split {split!r}; the splits are {there}")
         return chosen
+
+    def take(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Cohort:
+        """The cases of these rows, in their order."""
+        return replace(self, cases=self.cases.iloc[list(rows)].reset_index(drop=True))
 
     def labelled(self) -> Cohort:
         """The cases that have a label."""

@@ -14,7 +14,8 @@ from pneumoscope.scoring.prediction import (
     percent,
 )
 from pneumoscope.scoring.predictor import Predictor, Scored
-from pneumoscope.scoring.runtime import Runtime, Scores, TorchRuntime, score_pixels
+from pneumoscope.scoring.runtime import Runtime, Scores, score_pixels
+from pneumoscope.scoring.runtimes import OpenVinoRuntime, TorchRuntime, open_runtime
 
 __all__ = [
     "RESEARCH_NOTICE",
@@ -22,6 +23,7 @@ __all__ = [
     "FilmSummary",
     "Films",
     "ModelUsed",
+    "OpenVinoRuntime",
     "Peak",
     "Prediction",
     "Predictor",
@@ -34,6 +36,7 @@ __all__ = [
     "TorchRuntime",
     "cell_coordinates",
     "find_films",
+    "open_runtime",
     "percent",
     "score_pixels",
     "seen_square",

@@ -1,28 +1,26 @@
-"""From films to predictions: reading and scoring overlap, order is kept, memory is bounded."""
+"""From films to predictions: reading, scoring and using the results overlap, order is kept, memory is bounded."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pneumoscope import __version__
 from pneumoscope.bundle import Bundle
-from pneumoscope.errors import BundleError, ImageError
-from pneumoscope.radiograph import Radiograph, assess, fit, read_radiograph
+from pneumoscope.errors import BundleError
+from pneumoscope.radiograph import Radiograph
 from pneumoscope.scoring.geometry import peak
 from pneumoscope.scoring.prediction import (
-    FilmSummary,
     ModelUsed,
     Peak,
     Prediction,
@@ -31,35 +29,37 @@ from pneumoscope.scoring.prediction import (
     decide,
     outside_ages,
 )
-from pneumoscope.scoring.runtime import Runtime, TorchRuntime, checked
+from pneumoscope.scoring.preparing import Prepared, prepare_file, prepare_film
+from pneumoscope.scoring.runtime import Runtime, Scores, checked
+from pneumoscope.scoring.runtimes import OpenVinoRuntime
 
 Source = TypeVar("Source")
+
+BATCH_WITH_FILMS = 8
+"""Films scored at a time where they are kept at full size, which takes 10 to 50 MB each."""
+READERS = 16
+"""Most threads that read; beyond that they wait for one another."""
 
 
 @dataclass(frozen=True)
 class Scored:
     """A prediction with the arrays that it was made from.
 
-    ``saliency`` (h, w) float32 ≥ 0 is there where the film was scored, ``film`` where films are kept.
+    ``saliency`` (h, w) float32 ≥ 0 and ``embedding`` (2048,) float32 are there where the film was scored, ``film``
+    where films are kept.
     """
 
     prediction: Prediction
     saliency: npt.NDArray[np.float32] | None = None
     film: Radiograph | None = None
+    embedding: npt.NDArray[np.float32] | None = None
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """A film on its way to the network; ``pixels`` (S, S) uint8 is None where it must not be scored."""
+class _Running(NamedTuple):
+    """A batch in the runtime; ``scores`` is of those films in it that may be scored, with the seconds they took."""
 
-    name: str
-    reasons: tuple[Reason, ...]
-    seconds: float
-    sha256: str | None = None
-    failed: bool = False
-    summary: FilmSummary | None = None
-    pixels: npt.NDArray[np.uint8] | None = None
-    film: Radiograph | None = None
+    batch: list[Prepared]
+    scores: Future[tuple[Scores, float]] | None
 
 
 class Predictor:
@@ -68,22 +68,28 @@ class Predictor:
     Args:
         bundle: the trained model.
         operating_point: its name; the bundle's default if None.
-        runtime: runs the network; PyTorch if None.
-        batch_size: films scored at a time; at most three times as many are held in memory.
+        runtime: runs the network; OpenVINO on the CPU if None.
+        batch_size: films scored at a time; at most three times as many are held in memory. None takes two for each
+            processor and at least 16, or 8 where films are kept at full size.
 
     Raises:
         BundleError: the bundle has no such operating point, or its weights are missing or damaged.
     """
 
     def __init__(
-        self, bundle: Bundle, *, operating_point: str | None = None, runtime: Runtime | None = None, batch_size: int = 8
+        self,
+        bundle: Bundle,
+        *,
+        operating_point: str | None = None,
+        runtime: Runtime | None = None,
+        batch_size: int | None = None,
     ) -> None:
         try:
             self._point = bundle.spec.operating_point(operating_point)
         except ValueError as error:
             raise BundleError(str(error)) from None
         self.spec = bundle.spec
-        self._runtime = runtime or TorchRuntime(bundle)
+        self._runtime = runtime or OpenVinoRuntime(bundle)
         self._batch_size = batch_size
         self._model = ModelUsed(
             name=bundle.spec.name, sha256=bundle.sha256, software=__version__, runtime=self._runtime.name
@@ -99,7 +105,9 @@ class Predictor:
         Raises:
             BundleError: the network answers with something that is no number.
         """
-        return self._stream(paths, lambda path: self._read(path, keep_films))
+        spec = self.spec.input
+        kept = BATCH_WITH_FILMS if keep_films else None
+        return self._stream(paths, lambda path: prepare_file(path, spec, keep_film=keep_films), kept)
 
     def predict(self, films: Iterable[Radiograph]) -> Iterator[Scored]:
         """Score films that are read already, in their order. They have no ``input_sha256``.
@@ -107,67 +115,57 @@ class Predictor:
         Raises:
             BundleError: the network answers with something that is no number.
         """
-        return self._stream(films, lambda film: self._prepare(film, film.source, perf_counter()))
 
-    def _stream(self, sources: Iterable[Source], prepare: Callable[[Source], _Prepared]) -> Iterator[Scored]:
+        def prepare(film: Radiograph) -> Prepared:
+            return prepare_film(film, self.spec.input, name=film.source, started=perf_counter(), digest=None)
+
+        return self._stream(films, prepare, BATCH_WITH_FILMS)
+
+    def _stream(
+        self, sources: Iterable[Source], prepare: Callable[[Source], Prepared], batch_size: int | None
+    ) -> Iterator[Scored]:
+        processors = os.cpu_count() or 1
+        size = self._batch_size or batch_size or max(16, 2 * processors)
         waiting = iter(sources)
-        pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+        readers = ThreadPoolExecutor(min(READERS, processors), thread_name_prefix="read")
+        scorer = ThreadPoolExecutor(1, thread_name_prefix="score")
+        running: deque[_Running] = deque()
         try:
-            # While one batch is scored here, the threads read the next one.
-            ahead = deque(pool.submit(prepare, source) for source in islice(waiting, 2 * self._batch_size))
+            # Three stages at work at a time: these threads read one batch, the next is in the runtime, and whoever
+            # asked has the one after that.
+            ahead = deque(readers.submit(prepare, source) for source in islice(waiting, size))
             while ahead:
-                batch = [ahead.popleft().result() for _ in range(min(self._batch_size, len(ahead)))]
-                ahead.extend(pool.submit(prepare, source) for source in islice(waiting, len(batch)))
-                yield from self._score(batch)
+                batch = []
+                while ahead and len(batch) < size:
+                    batch.append(ahead.popleft().result())
+                    ahead.extend(readers.submit(prepare, source) for source in islice(waiting, 1))
+                films = [item.pixels for item in batch if item.pixels is not None]
+                running.append(_Running(batch, scorer.submit(self._run, films) if films else None))
+                if len(running) > 1:
+                    yield from self._answers(running.popleft())
+            while running:
+                yield from self._answers(running.popleft())
         finally:
-            pool.shutdown(cancel_futures=True)
+            for pool in (readers, scorer):
+                pool.shutdown(cancel_futures=True)
 
-    def _read(self, path: Path, keep_film: bool) -> _Prepared:
+    def _run(self, films: list[npt.NDArray[np.uint8]]) -> tuple[Scores, float]:
         started = perf_counter()
-        # File names need not be valid text, but the name goes into JSON and reports.
-        name = str(path).encode("utf-8", "replace").decode()
-        digest = _digest(path)
-        try:
-            film = read_radiograph(path, name=name)
-        except ImageError as error:
-            reason = Reason(code=error.code, message=str(error).removeprefix(f"{name}: "))
-            return _Prepared(name, (reason,), perf_counter() - started, digest, failed=True)
-        prepared = self._prepare(film, name, started, digest)
-        return prepared if keep_film else replace(prepared, film=None)
+        scores = checked(self._runtime.run(np.stack(films)[:, None]))
+        return scores, perf_counter() - started
 
-    def _prepare(self, film: Radiograph, name: str, started: float, digest: str | None = None) -> _Prepared:
-        findings = assess(film)
-        pixels = None
-        if not any(finding.refuses for finding in findings):
-            square = fit(film.pixels, self.spec.input.size, self.spec.input.fit)
-            pixels = np.rint(square * 255).astype(np.uint8)  # as in training and evaluation
-        known = film.metadata
-        height, width = film.pixels.shape
-        return _Prepared(
-            name,
-            tuple(Reason(code=finding.code, message=finding.message) for finding in findings),
-            perf_counter() - started,
-            digest,
-            summary=FilmSummary(
-                width=width, height=height, modality=known.modality, view=known.view, age=known.age, sex=known.sex
-            ),
-            pixels=pixels,
-            film=film,
-        )
-
-    def _score(self, batch: list[_Prepared]) -> Iterator[Scored]:
-        films = [item.pixels for item in batch if item.pixels is not None]
-        started = perf_counter()
-        scores = iter(zip(*checked(self._runtime.run(np.stack(films)[:, None]))[:2], strict=True) if films else ())
-        seconds = (perf_counter() - started) / max(1, len(films))
-        for item in batch:
+    def _answers(self, running: _Running) -> Iterator[Scored]:
+        scores, seconds = running.scores.result() if running.scores else ((), 0.0)
+        each = iter(zip(*scores, strict=True))
+        share = seconds / max(1, len(scores[0]) if scores else 0)
+        for item in running.batch:
             if item.pixels is None:
                 yield Scored(self._prediction(item, item.reasons), film=item.film)
             else:
-                logit, saliency = next(scores)
-                yield Scored(self._scored(item, float(logit), saliency, seconds), saliency, item.film)
+                logit, saliency, embedding = next(each)
+                yield Scored(self._scored(item, float(logit), saliency, share), saliency, item.film, embedding)
 
-    def _scored(self, item: _Prepared, logit: float, saliency: npt.NDArray[np.float32], seconds: float) -> Prediction:
+    def _scored(self, item: Prepared, logit: float, saliency: npt.NDArray[np.float32], seconds: float) -> Prediction:
         probability = float(self.spec.calibration.probability(np.asarray(logit)))
         decision, reason = decide(probability, self._point)
         assert item.summary is not None  # whatever has pixels has a summary
@@ -186,7 +184,7 @@ class Predictor:
         )
 
     def _prediction(
-        self, item: _Prepared, reasons: tuple[Reason, ...], seconds: float = 0.0, **score: Any
+        self, item: Prepared, reasons: tuple[Reason, ...], seconds: float = 0.0, **score: Any
     ) -> Prediction:
         result = {"decision": "unsuitable", "probability": None, "logit": None} | score
         return Prediction(
@@ -200,11 +198,3 @@ class Predictor:
             elapsed_ms=round(1000 * (item.seconds + seconds), 1),
             **result,
         )
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None  # reading it as a film says what is wrong
