@@ -17,6 +17,7 @@ VERBS = {
     "demo": "demo",
     "predict": "predict",
     "explain": "explain",
+    "screen": "screen",
     "evaluate": "evaluate",
     "train": "train",
     "data": "app",

@@ -1,6 +1,6 @@
 """From films to predictions: runtimes, the predictor, and the schema of what it says."""
 
-from pneumoscope.scoring.files import Films, find_films
+from pneumoscope.scoring.files import Films, films_in, find_films
 from pneumoscope.scoring.geometry import SeenSquare, cell_coordinates, seen_square
 from pneumoscope.scoring.prediction import (
     RESEARCH_NOTICE,
@@ -35,6 +35,7 @@ __all__ = [
     "SeenSquare",
     "TorchRuntime",
     "cell_coordinates",
+    "films_in",
     "find_films",
     "open_runtime",
     "percent",

@@ -121,24 +121,43 @@ class Predictor:
 
         return self._stream(films, prepare, BATCH_WITH_FILMS)
 
+    def predict_prepared(
+        self, sources: Iterable[Source], prepare: Callable[[Source], Prepared], *, readers: int
+    ) -> Iterator[Scored]:
+        """Score what ``prepare`` makes of each source, in their order.
+
+        Args:
+            sources: read as they are needed.
+            prepare: called in so many threads at a time as ``readers`` says.
+            readers: their number.
+
+        Raises:
+            BundleError: the network answers with something that is no number.
+        """
+        return self._stream(sources, prepare, None, readers)
+
     def _stream(
-        self, sources: Iterable[Source], prepare: Callable[[Source], Prepared], batch_size: int | None
+        self,
+        sources: Iterable[Source],
+        prepare: Callable[[Source], Prepared],
+        batch_size: int | None,
+        readers: int | None = None,
     ) -> Iterator[Scored]:
         processors = os.cpu_count() or 1
         size = self._batch_size or batch_size or max(16, 2 * processors)
         waiting = iter(sources)
-        readers = ThreadPoolExecutor(min(READERS, processors), thread_name_prefix="read")
+        reading = ThreadPoolExecutor(readers or min(READERS, processors), thread_name_prefix="read")
         scorer = ThreadPoolExecutor(1, thread_name_prefix="score")
         running: deque[_Running] = deque()
         try:
             # Three stages at work at a time: these threads read one batch, the next is in the runtime, and whoever
             # asked has the one after that.
-            ahead = deque(readers.submit(prepare, source) for source in islice(waiting, size))
+            ahead = deque(reading.submit(prepare, source) for source in islice(waiting, size))
             while ahead:
-                batch = []
+                batch: list[Prepared] = []
                 while ahead and len(batch) < size:
                     batch.append(ahead.popleft().result())
-                    ahead.extend(readers.submit(prepare, source) for source in islice(waiting, 1))
+                    ahead.extend(reading.submit(prepare, source) for source in islice(waiting, 1))
                 films = [item.pixels for item in batch if item.pixels is not None]
                 running.append(_Running(batch, scorer.submit(self._run, films) if films else None))
                 if len(running) > 1:
@@ -146,7 +165,7 @@ class Predictor:
             while running:
                 yield from self._answers(running.popleft())
         finally:
-            for pool in (readers, scorer):
+            for pool in (reading, scorer):
                 pool.shutdown(cancel_futures=True)
 
     def _run(self, films: list[npt.NDArray[np.uint8]]) -> tuple[Scores, float]:

@@ -38,17 +38,16 @@ def prepare_file(path: Path, spec: InputSpec, *, keep_film: bool = False) -> Pre
         spec: what the network takes.
         keep_film: keep the film at full size too.
     """
-    started = perf_counter()
     # File names need not be valid text, but the name goes into JSON and reports.
     name = str(path).encode("utf-8", "replace").decode()
-    digest = _digest(path)
-    try:
-        film = read_radiograph(path, name=name)
-    except ImageError as error:
-        reason = Reason(code=error.code, message=str(error).removeprefix(f"{name}: "))
-        return Prepared(name, (reason,), perf_counter() - started, digest, failed=True)
-    prepared = prepare_film(film, spec, name=name, started=started, digest=digest)
+    started = perf_counter()
+    prepared = _read(path, spec, name, started, _digest(path))
     return prepared if keep_film else replace(prepared, film=None)
+
+
+def prepare_content(content: bytes, spec: InputSpec, *, name: str, started: float) -> Prepared:
+    """As :func:`prepare_file`, for a file that came over a network; ``started`` is when it was asked for."""
+    return replace(_read(content, spec, name, started, hashlib.sha256(content).hexdigest()), film=None)
 
 
 def prepare_film(film: Radiograph, spec: InputSpec, *, name: str, started: float, digest: str | None) -> Prepared:
@@ -78,6 +77,15 @@ def prepare_film(film: Radiograph, spec: InputSpec, *, name: str, started: float
         pixels=pixels,
         film=film,
     )
+
+
+def _read(source: Path | bytes, spec: InputSpec, name: str, started: float, digest: str | None) -> Prepared:
+    try:
+        film = read_radiograph(source, name=name)
+    except ImageError as error:
+        reason = Reason(code=error.code, message=str(error).removeprefix(f"{name}: "))
+        return Prepared(name, (reason,), perf_counter() - started, digest, failed=True)
+    return prepare_film(film, spec, name=name, started=started, digest=digest)
 
 
 def _digest(path: Path) -> str | None:

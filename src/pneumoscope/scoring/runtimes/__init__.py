@@ -29,12 +29,13 @@ def open_runtime(
     Raises:
         BundleError: there is no such runtime or precision, or an exported network is not of this bundle.
     """
-    if precision not in get_args(Precision):
+    chosen: Precision | None = next((known for known in get_args(Precision) if known == precision), None)
+    if chosen is None:
         raise BundleError(f"there is no precision {precision!r}; choose one of {', '.join(get_args(Precision))}")
     if name == "openvino":
-        return OpenVinoRuntime(bundle, precision=precision, threads=threads)
+        return OpenVinoRuntime(bundle, precision=chosen, threads=threads)
     if name == "torch":
-        return TorchRuntime(bundle, precision=precision)
+        return TorchRuntime(bundle, precision=chosen)
     from pneumoscope.scoring.runtimes.exported import open_exported
 
     if Path(name).is_dir():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from pneumoscope.bundle import Bundle
 from pneumoscope.scoring.runtime import Batch, Scores
 from pneumoscope.scoring.runtimes.precision import Precision
+
+NAMES: dict[Precision, Literal["auto", "float32", "bfloat16"]] = {"auto": "auto", "f32": "float32", "bf16": "bfloat16"}
 
 
 class TorchRuntime:
@@ -30,8 +34,7 @@ class TorchRuntime:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
-        names = {"auto": "auto", "f32": "float32", "bf16": "bfloat16"}
-        self._lower = resolve_precision(names[precision], self._device) == torch.bfloat16
+        self._lower = resolve_precision(NAMES[precision], self._device) == torch.bfloat16
         self._network = bundle.network().to(self._device).channels_last()
         self.name = f"torch {torch.__version__} {self._device} {'bf16' if self._lower else 'f32'}"
 
