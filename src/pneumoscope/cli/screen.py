@@ -50,13 +50,13 @@ def screen(
     """
     from pneumoscope.bundle import load_bundle
     from pneumoscope.cli._output import print_json
-    from pneumoscope.errors import ScreeningError
+    from pneumoscope.errors import BundleError
     from pneumoscope.progress import progress_bar
     from pneumoscope.screening import Options
     from pneumoscope.screening import screen as run
 
     if engine not in ("local", "ray"):
-        raise ScreeningError(f"there is no engine {engine!r}; choose local or ray")
+        raise BundleError(f"there is no engine {engine!r}; choose local or ray")
     options = Options(
         column=column,
         operating_point=operating_point,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -123,7 +123,7 @@ class Predictor:
 
     def predict_prepared(
         self, sources: Iterable[Source], prepare: Callable[[Source], Prepared], *, readers: int
-    ) -> Iterator[Scored]:
+    ) -> Generator[Scored]:
         """Score what ``prepare`` makes of each source, in their order.
 
         Args:
@@ -142,7 +142,7 @@ class Predictor:
         prepare: Callable[[Source], Prepared],
         batch_size: int | None,
         readers: int | None = None,
-    ) -> Iterator[Scored]:
+    ) -> Generator[Scored]:
         processors = os.cpu_count() or 1
         size = self._batch_size or batch_size or max(16, 2 * processors)
         waiting = iter(sources)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 import pyarrow as pa
 
@@ -16,7 +18,7 @@ from pneumoscope.screening.readers import FilmReaders
 
 
 class PartScorer:
-    """Scores parts of an archive, one film after the other, whatever happens to a film.
+    """Scores parts of an archive, one film after the other, whatever happens to a film. Used in a ``with`` statement.
 
     Args:
         predictor: the model at its operating point.
@@ -30,6 +32,15 @@ class PartScorer:
         self._folder = folder
         self._heatmaps = heatmaps
         self._workers = workers
+        self._readers = FilmReaders(predictor.spec.input, workers)
+        self._drawing = ThreadPoolExecutor(workers, thread_name_prefix="draw")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._drawing.shutdown(cancel_futures=True)
+        self._readers.close()
 
     def score(
         self, parts: Iterable[int], *, progress: Callable[[int], None] | None = None
@@ -49,26 +60,14 @@ class PartScorer:
                 sizes[number] = len(listed)
                 yield from listed
 
-        with (
-            FilmReaders(self._predictor.spec.input, self._workers) as readers,
-            ThreadPoolExecutor(self._workers, thread_name_prefix="draw") as drawing,
-        ):
-            # Twice as many as processes, so that none of these waits for a film to be asked for.
-            stream = self._predictor.predict_prepared(names(), readers.prepare, readers=2 * self._workers)
-            try:
-                for number in numbers:
-                    yield number, self._part(number, stream, sizes, readers, drawing, progress)
-            finally:
-                stream.close()
+        # Twice as many as processes, so that none of these waits for a film to be asked for.
+        stream = self._predictor.predict_prepared(names(), self._readers.prepare, readers=2 * self._workers)
+        with closing(stream):
+            for number in numbers:
+                yield number, self._part(number, stream, sizes, progress)
 
     def _part(
-        self,
-        number: int,
-        stream: Iterator[Scored],
-        sizes: dict[int, int],
-        readers: FilmReaders,
-        drawing: ThreadPoolExecutor,
-        progress: Callable[[int], None] | None,
+        self, number: int, stream: Iterator[Scored], sizes: dict[int, int], progress: Callable[[int], None] | None
     ) -> pa.Table:
         predictions: list[Prediction] = []
         embeddings = []
@@ -81,7 +80,7 @@ class PartScorer:
                 embeddings.append(scored.embedding)
             if self._heatmaps and scored.prediction.decision == "pneumonia":
                 place = self._folder.path / HEATMAPS / _picture(number, row, scored.prediction.file)
-                pictures.append((row, place, drawing.submit(readers.draw, names[row], scored, place)))
+                pictures.append((row, place, self._drawing.submit(self._readers.draw, names[row], scored, place)))
             if progress:
                 progress(1)
             if len(predictions) == sizes[number]:

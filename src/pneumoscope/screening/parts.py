@@ -21,7 +21,7 @@ _EMBEDDING = b"pneumoscope.embedding"
 class Moments(NamedTuple):
     """Number of films, and sum and sum of squares of their embeddings, (D,) each; D is 0 without films."""
 
-    count: int
+    films: int
     total: npt.NDArray[np.float64]
     squares: npt.NDArray[np.float64]
 
@@ -34,17 +34,17 @@ class Moments(NamedTuple):
 
     def plus(self, other: Moments) -> Moments:
         """Of both groups of films together."""
-        if not self.count or not other.count:
-            return self if self.count else other
-        return Moments(self.count + other.count, self.total + other.total, self.squares + other.squares)
+        if not self.films or not other.films:
+            return self if self.films else other
+        return Moments(self.films + other.films, self.total + other.total, self.squares + other.squares)
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
-        return self.total / self.count
+        return self.total / self.films
 
     @property
     def variance(self) -> npt.NDArray[np.float64]:
-        return np.maximum(self.squares / self.count - self.mean**2, 0)
+        return np.maximum(self.squares / self.films - self.mean**2, 0)
 
 
 def part_table(predictions: Sequence[Prediction], moments: Moments) -> pa.Table:
@@ -53,7 +53,7 @@ def part_table(predictions: Sequence[Prediction], moments: Moments) -> pa.Table:
 
     rows = [prediction.row() for prediction in predictions]
     fields = [pa.field(name, _type(name, pa)) for name in rows[0]]
-    packed = np.concatenate([[moments.count], moments.total, moments.squares]).astype("<f8").tobytes()
+    packed = np.concatenate([[moments.films], moments.total, moments.squares]).astype("<f8").tobytes()
     schema = pa.schema(fields, metadata={_EMBEDDING: packed})
     return pa.Table.from_pylist(rows, schema)
 

@@ -11,8 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from pneumoscope.bundle import InputSpec
 from pneumoscope.radiograph.limits import MAX_BYTES
@@ -43,12 +42,8 @@ class FilmReaders:
         self._lock = threading.Lock()
         self._pool = self._fresh(workers)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End the processes."""
         self._pool.shutdown(cancel_futures=True)
 
     def prepare(self, name: str) -> Prepared:

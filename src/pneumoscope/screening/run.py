@@ -17,7 +17,7 @@ from pneumoscope.scoring import Predictor, open_runtime
 from pneumoscope.screening.folder import SUMMARY, Plan, RunFolder
 from pneumoscope.screening.readers import UNREACHABLE
 from pneumoscope.screening.sources import film_names
-from pneumoscope.screening.summary import Summary, summarise
+from pneumoscope.screening.summary import Summary, reference_plan, summarise
 
 PART_SIZE = 512
 """Films in a part: a few seconds' work, so that little is done again after a run was killed."""
@@ -92,6 +92,8 @@ def screen(
         runtime=runtime.name,
         heatmaps=options.heatmaps,
     )
+    if reference:
+        reference_plan(reference, wanted)
     folder.plan()  # refuses a folder with something else in it before anything is written there
     with folder.alone(), _stoppable() as stopped:
         plan = _agreed(folder.plan(), wanted, out) or folder.begin(wanted, film_names(source, column=options.column))
@@ -131,9 +133,10 @@ def _work(
         return
     from pneumoscope.screening.local import PartScorer, processors
 
-    scorer = PartScorer(predictor, folder, heatmaps=plan.heatmaps, workers=options.workers or processors())
-    for number, table in scorer.score(pending, progress=progress):
-        folder.write(number, table)
+    workers = options.workers or processors()
+    with PartScorer(predictor, folder, heatmaps=plan.heatmaps, workers=workers) as scorer:
+        for number, table in scorer.score(pending, progress=progress):
+            folder.write(number, table)
 
 
 def _agreed(there: Plan | None, wanted: Plan, out: Path) -> Plan | None:
@@ -160,6 +163,7 @@ def _stoppable() -> Iterator[threading.Event]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()
+        signal.signal(number, before[number])  # a second one ends the process at once
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

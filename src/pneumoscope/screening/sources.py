@@ -38,7 +38,7 @@ def film_names(source: str, *, column: str = "path") -> Iterator[str]:
         ScreeningError: a server does not answer, or fsspec is not installed.
     """
     names = _remote(source, column) if is_url(source) else _local(source, column)
-    return iter(dict.fromkeys(names)) if _suffix(source) in MANIFESTS else names
+    return iter(dict.fromkeys(names) if _suffix(source) in MANIFESTS else names)
 
 
 def _local(source: str, column: str) -> Iterable[str]:

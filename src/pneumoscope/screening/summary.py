@@ -99,6 +99,20 @@ def summarise(folder: RunFolder, plan: Plan, *, reference: Path | None = None) -
     )
 
 
+def reference_plan(reference: Path, plan: Plan) -> Plan:
+    """What the run in the reference folder did.
+
+    Raises:
+        OutputError: there is none, or one by another model or runtime than that of ``plan``.
+    """
+    other = RunFolder(reference).plan()
+    if other is None:
+        raise OutputError(f"{reference}: holds no screening run to measure drift against")
+    if (other.weights_sha256, other.runtime) != (plan.weights_sha256, plan.runtime):
+        raise OutputError(f"{reference}: a run by another model or runtime, whose scores cannot be compared")
+    return other
+
+
 def stability_index(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> float:
     """Population stability index of two histograms with the same bins: Σ (p − q) · ln(p / q) ≥ 0."""
     p, q = (np.maximum(counts / max(1, counts.sum()), LEAST_SHARE) for counts in (here, there))
@@ -140,14 +154,8 @@ def _count(counts: dict[str, int], values: pa.ChunkedArray) -> None:
 
 
 def _drift(here: _Tally, plan: Plan, reference: Path) -> Drift | None:
-    folder = RunFolder(reference)
-    other = folder.plan()
-    if other is None:
-        raise OutputError(f"{reference}: holds no screening run to measure drift against")
-    if (other.weights_sha256, other.runtime) != (plan.weights_sha256, plan.runtime):
-        raise OutputError(f"{reference}: a run by another model or runtime, whose scores cannot be compared")
-    there = _tally(folder, other)
-    if not here.moments.count or not there.moments.count:
+    there = _tally(RunFolder(reference), reference_plan(reference, plan))
+    if not here.moments.films or not there.moments.films:
         return None
     films = int(here.histogram.sum()), int(there.histogram.sum())
     return Drift(
