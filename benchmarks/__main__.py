@@ -8,9 +8,9 @@ import json
 import os
 import platform
 
-QUICK = ("predict_cold", "gradcam", "frozen_stages")
-"""Run when none is named; ``study`` takes over half an hour and ``setup`` downloads everything."""
-ALL = (*QUICK, "study", "setup")
+QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring")
+"""Run when none is named; ``study`` takes over half an hour, ``screening`` minutes, ``setup`` downloads everything."""
+ALL = (*QUICK, "screening", "study", "setup")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@
     ├── RecipeError        a training recipe that is not valid
     ├── NetworkError       a stage that does not exist, weights that do not fit
     ├── TrainingError      a run that could not go on; what it had reached is kept
+    ├── ScreeningError     a run over an archive that could not go on; what it had reached is kept
     ├── BundleError        a trained model that is missing, damaged or of another version
     ├── EvaluationError    a figure that the given cases do not determine
     └── OutputError        a place that cannot be written, or holds something already
@@ -27,6 +28,7 @@ __all__ = [
     "OutputError",
     "PneumoscopeError",
     "RecipeError",
+    "ScreeningError",
     "TrainingError",
 ]
 
@@ -62,6 +64,12 @@ class NetworkError(PneumoscopeError):
 
 class TrainingError(PneumoscopeError):
     """A training run that could not go on; its last checkpoint is kept."""
+
+    exit_code = 1
+
+
+class ScreeningError(PneumoscopeError):
+    """A run over an archive that could not go on; the parts that it had written are kept."""
 
     exit_code = 1
 

@@ -231,7 +231,7 @@ def _parts(cohort: Cohort, recipe: Recipe) -> dict[str, Cohort]:
     films = cohort.select("train", "val").require_both_classes()
     with progress_bar(f"Dividing films into {folds} folds", len(films)) as advance:
         fold = grouped_folds(films, folds, seed=0, progress=advance)
-    return {f"{folds - 1} of {folds} folds": films.take(fold != 0), f"1 of {folds} folds": films.take(fold == 0)}
+    return {f"{folds - 1} of {folds} folds": films.where(fold != 0), f"1 of {folds} folds": films.where(fold == 0)}
 
 
 def _read(chosen: Cohort, name: str, recipe: Recipe) -> Split:

@@ -45,9 +45,9 @@ def test_agrees_with_the_plain_network(runtime: TorchRuntime, tiny_bundle: Bundl
 
 
 def test_lower_precision_stays_close(runtime: TorchRuntime, tiny_bundle: Bundle, pixels: np.ndarray) -> None:
-    lower = TorchRuntime(tiny_bundle, device="cpu", precision="bfloat16")
+    lower = TorchRuntime(tiny_bundle, device="cpu", precision="bf16")
     assert_allclose(lower.run(pixels[:2, None]).logit, runtime.run(pixels[:2, None]).logit, atol=0.1)
-    assert "bfloat16" in lower.name
+    assert "bf16" in lower.name
 
 
 def test_batches_make_no_difference(runtime: TorchRuntime, pixels: np.ndarray) -> None:

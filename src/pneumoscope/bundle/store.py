@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -24,6 +24,7 @@ from pneumoscope.errors import BundleError, OutputError
 from pneumoscope.output import whole_folder
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from torch import Tensor
 
     from pneumoscope.network import PneumoniaNet
@@ -87,6 +88,21 @@ class Bundle:
             raise BundleError(
                 f"{file}: holds no statistics of training films; fit the bundle's suitability again"
             ) from None
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """The weights as they are stored, name → values. Loads no torch.
+
+        Raises:
+            BundleError: the weights are missing or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        assert self.sha256  # the check comes before the weights are used
+        try:
+            return load_file(self.path / WEIGHTS)
+        except (SafetensorError, OSError) as error:
+            raise BundleError(f"{self.path / WEIGHTS}: not a readable safetensors file ({error})") from None
 
     def network(self) -> PneumoniaNet:
         """The network with its weights, float32, in evaluation mode. Loads torch.

@@ -33,7 +33,14 @@ Prevalence = Annotated[
     float | None,
     typer.Option(metavar="P", help="Share of pneumonia in use, such as 0.05, for PPV, NPV and counts per 1000 films."),
 ]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", metavar="f32|bf16|auto", help="Number format; auto measures which is faster.")
+]
 Preset = Annotated[str | None, typer.Option(metavar="nih|rsna", help="Read official files of this set.")]
+RuntimeName = Annotated[
+    str,
+    typer.Option("--runtime", metavar="openvino|torch|DIR", help="Engine: CPU, GPU if there is one, or an export."),
+]
 
 
 def command_group(name: str, help_text: str) -> typer.Typer:

@@ -15,8 +15,10 @@ from pneumoscope.cli._options import (
     ErrorRate,
     OperatingPointName,
     Patients,
+    PrecisionName,
     Preset,
     Prevalence,
+    RuntimeName,
     checked_prevalence,
     parse_columns,
 )
@@ -67,6 +69,8 @@ def evaluate(
     preset: Preset = None,
     patients: Patients = None,
     bootstrap: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the bootstrap.")] = 2000,
+    runtime: RuntimeName = "openvino",
+    precision: PrecisionName = "f32",
     batch_size: BatchSize = 8,
 ) -> None:
     """Judge a model on films with labels: every figure with its 95% interval, and where it goes wrong.
@@ -80,7 +84,7 @@ def evaluate(
     from pneumoscope.cohorts import load_cohort, with_patients
     from pneumoscope.evaluation import evaluate as judge
     from pneumoscope.evaluation import require_free, write_evaluation
-    from pneumoscope.scoring import Predictor
+    from pneumoscope.scoring import Predictor, open_runtime
 
     tests = Tests(robustness, explanations, severities, films, quick)
     share = checked_prevalence(prevalence)
@@ -92,8 +96,9 @@ def evaluate(
         cohort = with_patients(cohort, patients)
     cohort = cohort.select(split).require_both_classes()
 
+    engine = open_runtime(trained, runtime, precision=precision)
     options: dict[str, Any] = {"batch_size": batch_size, "refuse_unlike": False}
-    predictor = Predictor(trained, operating_point=operating_point, error_rate=error_rate, **options)
+    predictor = Predictor(trained, operating_point=operating_point, error_rate=error_rate, runtime=engine, **options)
     rival = Predictor(other, **options) if other else None
     predictions = _score(predictor, cohort)
     where = f"{cohort.name}, split {split}"

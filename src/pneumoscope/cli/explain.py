@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pneumoscope.cli._options import BundleName, ErrorRate, OperatingPointName
+from pneumoscope.cli._options import BundleName, ErrorRate, OperatingPointName, PrecisionName, RuntimeName
 from pneumoscope.errors import ImageError
 
 
@@ -20,6 +20,8 @@ def explain(
     bundle: BundleName = "default",
     operating_point: OperatingPointName = None,
     error_rate: ErrorRate = None,
+    runtime: RuntimeName = "openvino",
+    precision: PrecisionName = "f32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a picture that exists.")] = False,
 ) -> None:
     """Draw a film beside its heat map, which shows where the score came from.
@@ -39,9 +41,11 @@ def explain(
 
     from pneumoscope.bundle import load_bundle
     from pneumoscope.explanation import save_explanation
-    from pneumoscope.scoring import RESEARCH_NOTICE, Predictor, percent
+    from pneumoscope.scoring import RESEARCH_NOTICE, Predictor, open_runtime, percent
 
-    predictor = Predictor(load_bundle(bundle), operating_point=operating_point, error_rate=error_rate, batch_size=1)
+    model = load_bundle(bundle)
+    engine = open_runtime(model, runtime, precision=precision)
+    predictor = Predictor(model, operating_point=operating_point, error_rate=error_rate, runtime=engine, batch_size=1)
     (scored,) = predictor.predict_files([path], keep_films=True)
     prediction = scored.prediction
     why = " ".join(reason.message for reason in prediction.reasons)

@@ -17,6 +17,7 @@ VERBS = {
     "demo": "demo",
     "predict": "predict",
     "explain": "explain",
+    "screen": "screen",
     "evaluate": "evaluate",
     "calibrate": "calibrate",
     "train": "train",
@@ -24,6 +25,7 @@ VERBS = {
     "suitability": "app",
     "data": "app",
     "models": "app",
+    "export": "export",
 }
 """Verb → the name, in the module of the same name, of its function or of the app that holds its own verbs."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli._options import BatchSize, BundleName, ErrorRate, OperatingPointName
+from pneumoscope.cli._options import BatchSize, BundleName, ErrorRate, OperatingPointName, PrecisionName, RuntimeName
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +38,8 @@ def predict(
     heatmaps: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a picture of film and heat map for each scored film.")
     ] = None,
+    runtime: RuntimeName = "openvino",
+    precision: PrecisionName = "f32",
     batch_size: BatchSize = 8,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
@@ -54,10 +56,15 @@ def predict(
     found = find_films(films)
 
     from pneumoscope.bundle import load_bundle
-    from pneumoscope.scoring import Predictor
+    from pneumoscope.scoring import Predictor, open_runtime
 
+    model = load_bundle(bundle)
     predictor = Predictor(
-        load_bundle(bundle), operating_point=operating_point, error_rate=error_rate, batch_size=batch_size
+        model,
+        operating_point=operating_point,
+        error_rate=error_rate,
+        runtime=open_runtime(model, runtime, precision=precision),
+        batch_size=batch_size,
     )
     predictions = _score(predictor, found.files, heatmaps)
     if as_json:

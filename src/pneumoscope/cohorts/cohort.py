@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -63,11 +63,15 @@ class Cohort:
                 counts = (f"{name} ({count})" for name, count in self.splits.items())
                 there = ", ".join(counts) or "none, for it has no cases"
                 raise CohortError(f"{self.name}: there are no cases in split {split!r}; the splits are {there}")
-        return self if WITHOUT_SPLIT in splits else self.take(self.cases["split"].isin(splits))
+        return self if WITHOUT_SPLIT in splits else self.where(self.cases["split"].isin(splits))
+
+    def take(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Cohort:
+        """The cases of these rows, in their order."""
+        return replace(self, cases=self.cases.iloc[list(rows)].reset_index(drop=True))
 
     def labelled(self) -> Cohort:
         """The cases that have a label."""
-        return self.take(self.cases["label"].notna())
+        return self.where(self.cases["label"].notna())
 
     def without(self, rule: Mapping[str, str]) -> Cohort:
         """The cases but those whose columns all have the values of a rule; ``""`` stands for an empty cell.
@@ -80,7 +84,7 @@ class Cohort:
             there = few(self.cases.columns, 20)
             raise CohortError(f"{self.name}: there is no column {few(unknown)}; there are {there}")
         same = [self.cases[column].astype("string").fillna("") == value for column, value in rule.items()]
-        return self.take(~np.logical_and.reduce(same))
+        return self.where(~np.logical_and.reduce(same))
 
     def require_both_classes(self) -> Cohort:
         """The labelled cases, which training and evaluation need to be of both classes.
@@ -147,6 +151,6 @@ class Cohort:
             )
         return films
 
-    def take(self, rows: pd.Series[bool] | npt.NDArray[np.bool_]) -> Cohort:
+    def where(self, rows: pd.Series[bool] | npt.NDArray[np.bool_]) -> Cohort:
         """The cases of which ``rows`` (N,) is true; a missing value counts as false."""
         return replace(self, cases=self.cases[pd.Series(rows).fillna(False).to_numpy(bool)].reset_index(drop=True))

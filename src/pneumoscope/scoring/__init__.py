@@ -1,6 +1,6 @@
 """From films to predictions: runtimes, the predictor, and the schema of what it says."""
 
-from pneumoscope.scoring.files import Films, find_films
+from pneumoscope.scoring.files import Films, films_in, find_films
 from pneumoscope.scoring.geometry import SeenSquare, cell_coordinates, seen_square
 from pneumoscope.scoring.prediction import (
     RESEARCH_NOTICE,
@@ -14,7 +14,8 @@ from pneumoscope.scoring.prediction import (
     percent,
 )
 from pneumoscope.scoring.predictor import Predictor, Scored
-from pneumoscope.scoring.runtime import Runtime, Scores, TorchRuntime, score_pixels
+from pneumoscope.scoring.runtime import Runtime, Scores, score_pixels
+from pneumoscope.scoring.runtimes import OpenVinoRuntime, TorchRuntime, open_runtime
 
 __all__ = [
     "RESEARCH_NOTICE",
@@ -22,6 +23,7 @@ __all__ = [
     "FilmSummary",
     "Films",
     "ModelUsed",
+    "OpenVinoRuntime",
     "Peak",
     "Prediction",
     "Predictor",
@@ -33,7 +35,9 @@ __all__ = [
     "SeenSquare",
     "TorchRuntime",
     "cell_coordinates",
+    "films_in",
     "find_films",
+    "open_runtime",
     "percent",
     "score_pixels",
     "seen_square",

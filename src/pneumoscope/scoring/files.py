@@ -59,6 +59,15 @@ def find_films(sources: Iterable[Path]) -> Films:
     return Films(tuple(files), tuple(path for path in skipped if path not in files))
 
 
+def films_in(folder: Path) -> Iterator[Path]:
+    """The films of a folder, recursively and sorted by name folder by folder, found one after another.
+
+    Raises:
+        ImageError: a folder cannot be listed.
+    """
+    return (path for path in _walk(folder) if _is_film(path))
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     def forbidden(error: OSError) -> None:
         raise ImageError(f"{error.filename}: cannot be listed ({error.strerror}); check its rights", code="forbidden")

@@ -1,28 +1,26 @@
-"""From films to predictions: reading and scoring overlap, order is kept, memory is bounded."""
+"""From films to predictions: reading, scoring and using the results overlap, order is kept, memory is bounded."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pneumoscope import __version__
 from pneumoscope.bundle import Bundle
-from pneumoscope.errors import BundleError, ImageError
-from pneumoscope.radiograph import Finding, Radiograph, assess, fit, read_radiograph
+from pneumoscope.errors import BundleError
+from pneumoscope.radiograph import Finding, Radiograph
 from pneumoscope.scoring.geometry import peak
 from pneumoscope.scoring.prediction import (
-    FilmSummary,
     ModelUsed,
     Peak,
     Prediction,
@@ -32,35 +30,40 @@ from pneumoscope.scoring.prediction import (
     outside_ages,
     uncertain,
 )
-from pneumoscope.scoring.runtime import Runtime, TorchRuntime, checked
+from pneumoscope.scoring.preparing import Prepared, prepare_file, prepare_film
+from pneumoscope.scoring.runtime import Runtime, Scores, checked
+from pneumoscope.scoring.runtimes import OpenVinoRuntime
 
 Source = TypeVar("Source")
+
+BATCH_WITH_FILMS = 8
+"""Films scored at a time where they are kept at full size, which takes 10 to 50 MB each."""
+READERS = 16
+"""Most threads that read; beyond that they wait for one another."""
 
 
 @dataclass(frozen=True)
 class Scored:
     """A prediction with the arrays that it was made from.
 
-    ``saliency`` (h, w) float32 ≥ 0 is there where the film was scored, ``film`` where films are kept.
+    ``saliency`` (h, w) float32 ≥ 0 and ``embedding`` (2048,) float32 are there where the film was scored, ``film``
+    where films are kept.
     """
 
     prediction: Prediction
     saliency: npt.NDArray[np.float32] | None = None
     film: Radiograph | None = None
+    embedding: npt.NDArray[np.float32] | None = None
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """A film on its way to the network; ``pixels`` (S, S) uint8 is None where it must not be scored."""
+class _Running(NamedTuple):
+    """A batch in the runtime.
 
-    name: str
-    reasons: tuple[Reason, ...]
-    seconds: float
-    sha256: str | None = None
-    failed: bool = False
-    summary: FilmSummary | None = None
-    pixels: npt.NDArray[np.uint8] | None = None
-    film: Radiograph | None = None
+    ``scores`` is of those films in it that may be scored, with what was found of each and the seconds they took.
+    """
+
+    batch: list[Prepared]
+    scores: Future[tuple[Scores, tuple[tuple[Finding, ...], ...], float]] | None
 
 
 class Predictor:
@@ -70,8 +73,9 @@ class Predictor:
         bundle: the trained model.
         operating_point: its name; the bundle's default if None.
         error_rate: of the conformal limits that say which films are referred; the bundle's own if None.
-        runtime: runs the network; PyTorch if None.
-        batch_size: films scored at a time; at most three times as many are held in memory.
+        runtime: runs the network; OpenVINO on the CPU if None.
+        batch_size: films scored at a time; at most three times as many are held in memory. None takes two for each
+            processor and at least 16, or 8 where films are kept at full size.
         refuse_unlike: refuse films that are unlike the training films, where the bundle describes these. A model is
             judged without, so that its figures are of every film.
 
@@ -86,7 +90,7 @@ class Predictor:
         operating_point: str | None = None,
         error_rate: float | None = None,
         runtime: Runtime | None = None,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         refuse_unlike: bool = True,
     ) -> None:
         try:
@@ -96,7 +100,7 @@ class Predictor:
             raise BundleError(str(error)) from None
         self.spec = bundle.spec
         self._training_films = bundle.training_films if refuse_unlike else None
-        self._runtime = runtime or TorchRuntime(bundle)
+        self._runtime = runtime or OpenVinoRuntime(bundle)
         self._batch_size = batch_size
         self._model = ModelUsed(
             name=bundle.spec.name, sha256=bundle.sha256, software=__version__, runtime=self._runtime.name
@@ -117,7 +121,9 @@ class Predictor:
         Raises:
             BundleError: the network answers with something that is no number.
         """
-        return self._stream(paths, lambda path: self._read(path, keep_films))
+        spec = self.spec.input
+        kept = BATCH_WITH_FILMS if keep_films else None
+        return self._stream(paths, lambda path: prepare_file(path, spec, keep_film=keep_films), kept)
 
     def predict(self, films: Iterable[Radiograph]) -> Iterator[Scored]:
         """Score films that are read already, in their order. They have no ``input_sha256``.
@@ -125,83 +131,89 @@ class Predictor:
         Raises:
             BundleError: the network answers with something that is no number.
         """
-        return self._stream(films, lambda film: self._prepare(film, film.source, perf_counter()))
 
-    def _stream(self, sources: Iterable[Source], prepare: Callable[[Source], _Prepared]) -> Iterator[Scored]:
+        def prepare(film: Radiograph) -> Prepared:
+            return prepare_film(film, self.spec.input, name=film.source, started=perf_counter(), digest=None)
+
+        return self._stream(films, prepare, BATCH_WITH_FILMS)
+
+    def predict_prepared(
+        self, sources: Iterable[Source], prepare: Callable[[Source], Prepared], *, readers: int
+    ) -> Generator[Scored]:
+        """Score what ``prepare`` makes of each source, in their order.
+
+        Args:
+            sources: read as they are needed.
+            prepare: called in so many threads at a time as ``readers`` says.
+            readers: their number.
+
+        Raises:
+            BundleError: the network answers with something that is no number.
+        """
+        return self._stream(sources, prepare, None, readers)
+
+    def _stream(
+        self,
+        sources: Iterable[Source],
+        prepare: Callable[[Source], Prepared],
+        batch_size: int | None,
+        readers: int | None = None,
+    ) -> Generator[Scored]:
+        processors = os.cpu_count() or 1
+        size = self._batch_size or batch_size or max(16, 2 * processors)
         waiting = iter(sources)
-        pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+        reading = ThreadPoolExecutor(readers or min(READERS, processors), thread_name_prefix="read")
+        scorer = ThreadPoolExecutor(1, thread_name_prefix="score")
+        running: deque[_Running] = deque()
         try:
-            # While one batch is scored here, the threads read the next one.
-            ahead = deque(pool.submit(prepare, source) for source in islice(waiting, 2 * self._batch_size))
+            # Three stages at work at a time: these threads read one batch, the next is in the runtime, and whoever
+            # asked has the one after that.
+            ahead = deque(reading.submit(prepare, source) for source in islice(waiting, size))
             while ahead:
-                batch = [ahead.popleft().result() for _ in range(min(self._batch_size, len(ahead)))]
-                ahead.extend(pool.submit(prepare, source) for source in islice(waiting, len(batch)))
-                yield from self._score(batch)
+                batch: list[Prepared] = []
+                while ahead and len(batch) < size:
+                    batch.append(ahead.popleft().result())
+                    ahead.extend(reading.submit(prepare, source) for source in islice(waiting, 1))
+                films = [item.pixels for item in batch if item.pixels is not None]
+                running.append(_Running(batch, scorer.submit(self._run, films) if films else None))
+                if len(running) > 1:
+                    yield from self._answers(running.popleft())
+            while running:
+                yield from self._answers(running.popleft())
         finally:
-            pool.shutdown(cancel_futures=True)
+            for pool in (reading, scorer):
+                pool.shutdown(cancel_futures=True)
 
-    def _read(self, path: Path, keep_film: bool) -> _Prepared:
+    def _run(self, films: list[npt.NDArray[np.uint8]]) -> tuple[Scores, tuple[tuple[Finding, ...], ...], float]:
         started = perf_counter()
-        # File names need not be valid text, but the name goes into JSON and reports.
-        name = str(path).encode("utf-8", "replace").decode()
-        digest = _digest(path)
-        try:
-            film = read_radiograph(path, name=name)
-        except ImageError as error:
-            reason = Reason(code=error.code, message=str(error).removeprefix(f"{name}: "))
-            return _Prepared(name, (reason,), perf_counter() - started, digest, failed=True)
-        prepared = self._prepare(film, name, started, digest)
-        return prepared if keep_film else replace(prepared, film=None)
+        batch = np.stack(films)
+        scores = checked(self._runtime.run(batch[:, None]))
+        return scores, self._findings(batch, scores), perf_counter() - started
 
-    def _prepare(self, film: Radiograph, name: str, started: float, digest: str | None = None) -> _Prepared:
-        findings = assess(film)
-        pixels = None
-        if not any(finding.refuses for finding in findings):
-            square = fit(film.pixels, self.spec.input.size, self.spec.input.fit)
-            pixels = np.rint(square * 255).astype(np.uint8)  # as in training and evaluation
-        known = film.metadata
-        height, width = film.pixels.shape
-        return _Prepared(
-            name,
-            tuple(Reason(code=finding.code, message=finding.message) for finding in findings),
-            perf_counter() - started,
-            digest,
-            summary=FilmSummary(
-                width=width, height=height, modality=known.modality, view=known.view, age=known.age, sex=known.sex
-            ),
-            pixels=pixels,
-            film=film,
-        )
+    def _findings(self, films: npt.NDArray[np.uint8], scores: Scores) -> tuple[tuple[Finding, ...], ...]:
+        """What the likeness to the training films says of each film, (N, S, S)."""
+        rule, known = self.spec.suitability, self._training_films
+        if known is None or rule.threshold is None:
+            return ((),) * len(films)
+        return known.compare(films, scores.embedding).findings(rule.threshold, rule.mirrored)
 
-    def _score(self, batch: list[_Prepared]) -> Iterator[Scored]:
-        films = [item.pixels for item in batch if item.pixels is not None]
-        started = perf_counter()
-        judged = self._judged(np.stack(films)) if films else iter(())
-        seconds = (perf_counter() - started) / max(1, len(films))
-        for item in batch:
+    def _answers(self, running: _Running) -> Iterator[Scored]:
+        scores, findings, seconds = running.scores.result() if running.scores else ((), (), 0.0)
+        each = zip(*scores, findings, strict=True)
+        share = seconds / max(1, len(findings))
+        for item in running.batch:
             if item.pixels is None:
                 yield Scored(self._prediction(item, item.reasons), film=item.film)
                 continue
-            logit, saliency, findings = next(judged)
-            reasons = tuple(Reason(code=finding.code, message=finding.message) for finding in findings)
+            logit, saliency, embedding, found = next(each)
+            reasons = tuple(Reason(code=finding.code, message=finding.message) for finding in found)
             item = replace(item, reasons=(*reasons, *item.reasons))
-            if any(finding.refuses for finding in findings):
-                yield Scored(self._prediction(item, item.reasons, seconds), film=item.film)
+            if any(finding.refuses for finding in found):
+                yield Scored(self._prediction(item, item.reasons, share), film=item.film)
             else:
-                yield Scored(self._scored(item, float(logit), saliency, seconds), saliency, item.film)
+                yield Scored(self._scored(item, float(logit), saliency, share), saliency, item.film, embedding)
 
-    def _judged(
-        self, films: npt.NDArray[np.uint8]
-    ) -> Iterator[tuple[np.float32, npt.NDArray[np.float32], tuple[Finding, ...]]]:
-        """Logit, saliency map, and what the likeness to the training films says, for films (N, S, S)."""
-        scores = checked(self._runtime.run(films[:, None]))
-        rule, known = self.spec.suitability, self._training_films
-        findings: tuple[tuple[Finding, ...], ...] = ((),) * len(films)
-        if known is not None and rule.threshold is not None:
-            findings = known.compare(films, scores.embedding).findings(rule.threshold, rule.mirrored)
-        return zip(scores.logit, scores.saliency, findings, strict=True)
-
-    def _scored(self, item: _Prepared, logit: float, saliency: npt.NDArray[np.float32], seconds: float) -> Prediction:
+    def _scored(self, item: Prepared, logit: float, saliency: npt.NDArray[np.float32], seconds: float) -> Prediction:
         probability = float(self.spec.calibration.probability(np.asarray(logit)))
         decision, reason = decide(probability, self._point)
         assert item.summary is not None  # whatever has pixels has a summary
@@ -221,7 +233,7 @@ class Predictor:
         )
 
     def _prediction(
-        self, item: _Prepared, reasons: tuple[Reason, ...], seconds: float = 0.0, **score: Any
+        self, item: Prepared, reasons: tuple[Reason, ...], seconds: float = 0.0, **score: Any
     ) -> Prediction:
         result = {"decision": "unsuitable", "probability": None, "logit": None} | score
         return Prediction(
@@ -236,11 +248,3 @@ class Predictor:
             elapsed_ms=round(1000 * (item.seconds + seconds), 1),
             **result,
         )
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None  # reading it as a film says what is wrong

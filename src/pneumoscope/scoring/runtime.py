@@ -1,14 +1,13 @@
-"""Engines that run a bundle's network on batches of films."""
+"""What runs a bundle's network on batches of films; the engines are in :mod:`pneumoscope.scoring.runtimes`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pneumoscope.bundle import Bundle
 from pneumoscope.errors import BundleError
 
 Batch = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -36,42 +35,6 @@ class Runtime(Protocol):
     def run(self, batch: Batch) -> Scores:
         """Score a batch (N, 1, S, S): uint8, or float32 in [0, 1]. S is the bundle's input size."""
         ...
-
-
-class TorchRuntime:
-    """Runs the network with PyTorch.
-
-    Args:
-        bundle: the trained model.
-        device: a PyTorch device; ``"auto"`` is the GPU where there is one, else the CPU.
-        precision: ``"bfloat16"`` runs convolutions and products in that format.
-
-    Raises:
-        BundleError: the weights are missing, damaged or do not fit.
-    """
-
-    def __init__(
-        self, bundle: Bundle, *, device: str = "auto", precision: Literal["float32", "bfloat16"] = "float32"
-    ) -> None:
-        import torch
-
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._device = torch.device(device)
-        self._lower = precision == "bfloat16"
-        self._network = bundle.network().to(self._device).channels_last()
-        self.name = f"torch {torch.__version__} {self._device} {precision}"
-
-    def run(self, batch: Batch) -> Scores:
-        """Score a batch (N, 1, S, S): uint8, or float32 in [0, 1]."""
-        import torch
-
-        films = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-        films = films.float() / 255 if films.dtype == torch.uint8 else films
-        films = films.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._lower):
-            explained = self._network.explain(films)
-        return Scores(*(part.float().cpu().numpy() for part in explained))
 
 
 def score_pixels(

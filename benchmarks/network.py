@@ -1,0 +1,73 @@
+"""The network alone, with score, heat map and embedding: OpenVINO beside PyTorch and ONNX Runtime.
+
+OpenVINO in each number format. All at 299 pixels, each engine with all processors, batches of 16.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._measure import best
+from pneumoscope.bundle import Bundle, BundleSpec, InputSpec, save_bundle
+from pneumoscope.scoring import OpenVinoRuntime, TorchRuntime
+from pneumoscope.scoring.runtimes.layers import INPUT, Weights, describe
+from pneumoscope.scoring.runtimes.openvino import build_model
+
+SIDE, FILMS, CALIBRATION = 299, 16, 8
+"""The int8 ranges need not be good ones here: the time does not depend on them."""
+
+
+def run() -> dict[str, float]:
+    """Films per second of each, and ratios to PyTorch and ONNX Runtime in float32."""
+    films = np.random.default_rng(0).integers(0, 256, (FILMS, 1, SIDE, SIDE), dtype=np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = _random_bundle(Path(folder) / "random")
+        seconds = {
+            f"openvino {precision}": best(lambda runtime=runtime: runtime.run(films))
+            for precision, runtime in _openvino(bundle, films)
+        }
+        torch = TorchRuntime(bundle, device="cpu")
+        seconds["torch f32"] = best(lambda: torch.run(films))
+        session = _onnx_session(bundle)
+        seconds["onnxruntime f32"] = best(lambda: session.run(None, {INPUT: films}))
+    results = {f"{name}, films/s": FILMS / taken for name, taken in seconds.items()}
+    for peer in ("torch f32", "onnxruntime f32"):
+        for name in seconds:
+            if name.startswith("openvino"):
+                results[f"{name}, times faster than {peer}"] = seconds[peer] / seconds[name]
+    return results
+
+
+def _random_bundle(folder: Path) -> Bundle:
+    import torch
+
+    from pneumoscope.network import PneumoniaNet
+
+    torch.manual_seed(0)
+    spec = BundleSpec(name="random", created="2025-01-01T00:00:00Z", software="benchmark", input=InputSpec(size=SIDE))
+    return save_bundle(spec, PneumoniaNet().state_dict(), folder)
+
+
+def _openvino(bundle: Bundle, films: np.ndarray):
+    import nncf
+
+    for precision in ("f32", "bf16"):
+        yield precision, OpenVinoRuntime(bundle, precision=precision)
+    data = nncf.Dataset(list(films[:CALIBRATION, None]), lambda film: {INPUT: film})
+    head = nncf.IgnoredScope(types=["MatMul", "ReduceMean", "ReduceSum", "Multiply"], validate=False)
+    int8 = nncf.quantize(build_model(bundle), data, subset_size=CALIBRATION, ignored_scope=head)
+    yield "int8", OpenVinoRuntime(bundle, model=int8, label="int8")
+
+
+def _onnx_session(bundle: Bundle):
+    import onnxruntime
+
+    from pneumoscope.scoring.runtimes.onnx_graph import OnnxWriter
+
+    spec = bundle.spec
+    weights = Weights(bundle.tensors(), str(bundle.path))
+    model = describe(OnnxWriter(), weights, size=spec.input.size, attention=spec.architecture.attention)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
