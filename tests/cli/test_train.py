@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,11 @@ def test_from_recipe_and_films_to_bundle_and_report(
     again = command(*arguments)
     assert again.status == 0
     assert (out / "curve.csv").read_text() == curve, "what is finished is not trained again"
+
+    onward = tmp_path / "onward"
+    assert command("train", recipe, "--data", films, "--weights", out / "bundle", "--out", onward).status == 0
+    first, second = (json.loads((run / "bundle/bundle.json").read_text()) for run in (out, onward))
+    assert second["initial_weights"]["sha256"] == first["weights_sha256"], "a bundle starts another training"
 
 
 def test_bad_input_gets_one_line_and_leaves_nothing(

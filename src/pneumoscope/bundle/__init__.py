@@ -12,6 +12,7 @@ from pneumoscope.bundle.spec import (
     Suitability,
 )
 from pneumoscope.bundle.store import (
+    WEIGHTS,
     Bundle,
     copy_bundle,
     list_bundles,
@@ -25,6 +26,7 @@ from pneumoscope.bundle.suitability import GRID, POSES, Gaussian, Likeness, Pose
 __all__ = [
     "GRID",
     "POSES",
+    "WEIGHTS",
     "Architecture",
     "Bundle",
     "BundleSpec",

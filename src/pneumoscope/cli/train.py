@@ -20,7 +20,9 @@ def train(
     data: Data,
     weights: Annotated[
         str,
-        typer.Option(metavar="FILE|NAME|none", help="The trunk's starting weights; none starts from random ones."),
+        typer.Option(
+            metavar="FILE|NAME|BUNDLE|none", help="The trunk's starting weights; none starts from random ones."
+        ),
     ] = IMAGENET,
     scaling: Annotated[
         str | None,
@@ -65,7 +67,7 @@ def train(
         cohort = with_patients(cohort, patients)
     # Whether the films that are to judge the model are there is better known before training than after.
     judges = None if report_on == "none" else cohort.select(report_on).require_both_classes()
-    start = None if weights == "none" else load_initial_weights(weights, scaling=scaling)
+    start = None if weights == "none" else load_initial_weights(_file(weights), scaling=scaling)
     try:
         bundle = train_bundle(plan, cohort, start, out)
     except KeyboardInterrupt:
@@ -76,3 +78,14 @@ def train(
         evaluation = judge_bundle(bundle, judges, out / REPORT, overwrite=True)
         show(evaluation)
         console().print(Text(f"Report: {out / REPORT / 'report.html'}"), soft_wrap=True)
+
+
+def _file(weights: str) -> str:
+    """The weights of a bundle, where one is named; else what was named."""
+    from pneumoscope.bundle import WEIGHTS, load_bundle
+    from pneumoscope.errors import BundleError
+
+    try:
+        return str(load_bundle(weights).path / WEIGHTS)
+    except BundleError:
+        return weights
