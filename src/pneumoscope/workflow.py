@@ -281,9 +281,9 @@ def _describe(
     chosen_on: str,
 ) -> Bundle:
     from pneumoscope.evaluation import choose_suitability, fit_training_films
-    from pneumoscope.scoring import TorchRuntime, score_pixels
+    from pneumoscope.scoring import OpenVinoRuntime, score_pixels
 
-    runtime = TorchRuntime(bundle)
+    runtime = OpenVinoRuntime(bundle)
     with progress_bar("Describing the films", len(training) + len(validation)) as advance:
         known = fit_training_films(training, score_pixels(runtime, training, progress=advance).embedding)
         seen = score_pixels(runtime, validation, progress=advance).embedding

@@ -49,8 +49,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_fit_then_count(
     films: Path, tiny_bundle: Bundle, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pneumoscope.scoring.TorchRuntime", Pooling)
-    monkeypatch.setattr("pneumoscope.scoring.predictor.TorchRuntime", Pooling)
+    monkeypatch.setattr("pneumoscope.scoring.OpenVinoRuntime", Pooling)
+    monkeypatch.setattr("pneumoscope.scoring.predictor.OpenVinoRuntime", Pooling)
     monkeypatch.setattr("pneumoscope.evaluation.refusals.real_kinds", lambda: iter(()))
     fitted = command("suitability", "fit", tiny_bundle.path, "--data", films, "--out", tmp_path / "fitted")
     assert fitted.status == 0, fitted.err
