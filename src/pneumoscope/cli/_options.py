@@ -18,6 +18,16 @@ Columns = Annotated[
 Data = Annotated[
     list[str], typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several.")
 ]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="PNEUMOSCOPE_STORE",
+        help="The record store: sqlite:///FILE or postgresql://USER@HOST/NAME.",
+        show_default="a file in the user's data folder",
+    ),
+]
 OperatingPointName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Another of the bundle's operating points.")
 ]

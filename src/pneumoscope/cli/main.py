@@ -21,6 +21,10 @@ VERBS = {
     "train": "train",
     "data": "app",
     "models": "app",
+    "dashboard": "dashboard",
+    "serve": "serve",
+    "keys": "app",
+    "records": "app",
 }
 """Verb → the name, in the module of the same name, of its function or of the app that holds its own verbs."""
 
