@@ -124,12 +124,13 @@ def _write_csv(records: Iterator[Record], file: TextIO) -> int:
     import csv
 
     writer, count = None, 0
-    for count, record in enumerate(records, start=1):
+    for record in records:
         row = {name: _safe(value) for name, value in record.row().items()}
         if writer is None:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
         writer.writerow(row)
+        count += 1
     return count
 
 
@@ -140,8 +141,9 @@ def _safe(value: Any) -> Any:
 
 def _write_lines(records: Iterator[Record], file: TextIO) -> int:
     count = 0
-    for count, record in enumerate(records, start=1):
+    for record in records:
         file.write(record.model_dump_json() + "\n")
+        count += 1
     return count
 
 

@@ -27,9 +27,7 @@ _SIGNATURES = {
 _BARE_DICOM = re.compile(rb"[\x02\x08]\0..(?:[A-Z]{2}|..\0\0)|\0[\x02\x08]..(?:[A-Z]{2}|\0\0)", re.DOTALL)
 
 
-def read_radiograph(
-    source: str | Path | bytes, *, name: str | None = None, limits: Limits = LIMITS
-) -> Radiograph:
+def read_radiograph(source: str | Path | bytes, *, name: str | None = None, limits: Limits = LIMITS) -> Radiograph:
     """Read a film and bring it to the one convention: float32 in [0, 1], air dark, bone bright, upright.
 
     The format is recognised by content, never by the file's name: PNG, JPEG, TIFF, BMP, WebP or DICOM (with or

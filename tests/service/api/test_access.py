@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -101,7 +102,7 @@ def test_without_keys_only_for_this_machine(predictor: Predictor, store: Store) 
         serve("default", host="0.0.0.0", port=0, settings=Settings(authentication=False))
 
 
-def test_it_does_not_start_where_nobody_could_use_it(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+def test_it_does_not_start_where_nobody_could_use_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_STATE", str(tmp_path))
     with pytest.raises(ServiceError, match="pneumoscope keys create"):
         serve("default", host="0.0.0.0", port=0, settings=Settings())

@@ -44,7 +44,9 @@ def connect(text: str) -> Engine:
     except NoSuchModuleError:
         pass
     except ModuleNotFoundError:
-        raise StoreError(f'{kind}: its driver is not installed; install it with: pip install "pneumoscope[postgres]"')
+        raise StoreError(
+            f'{kind}: its driver is not installed; install it with: pip install "pneumoscope[postgres]"'
+        ) from None
     raise StoreError(f"{kind}: this kind of database is not supported; use sqlite or postgresql")
 
 

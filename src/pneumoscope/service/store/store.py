@@ -29,7 +29,7 @@ _DIGITS = 5
 
 
 def state_folder() -> Path:
-    """Where records and the secret of patient keys lie: what ``PNEUMOSCOPE_STATE`` names, else the user's data folder."""
+    """Where records and the secret of patient keys lie: ``PNEUMOSCOPE_STATE``, else the user's data folder."""
     from platformdirs import user_data_path
 
     named = os.environ.get(STATE_VARIABLE)
