@@ -88,6 +88,16 @@ def test_a_dicom_film_and_one_that_must_not_be_scored(predictor: Predictor, stor
     assert not any("Doe" in record for record in kept)
 
 
+def test_films_never_touch_a_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full, or not there, is none of an upload's business."""
+    monkeypatch.setattr("tempfile.tempdir", "/proc/no-such-folder")
+    noise = np.random.default_rng(0).integers(0, 65536, (300, 330), dtype=np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "TIFF")
+    content = buffer.getvalue() + bytes(1 << 20)
+    assert client.post("/v1/predictions", files=films(content)).status_code == 200
+
+
 def bomb() -> bytes:
     """A PNG of 60000 × 60000 pixels in a few bytes."""
 

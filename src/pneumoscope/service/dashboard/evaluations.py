@@ -85,6 +85,7 @@ def _controls(found: Evaluation) -> tuple[float, float]:
         100.0,
         round(100 * point.threshold, 1),
         0.1,
+        format="%.1f",
         help=f"It starts at “{point.name}”. Choose thresholds on validation films, not on those that judge them.",
     )
     prevalence = right.slider(
@@ -93,6 +94,7 @@ def _controls(found: Evaluation) -> tuple[float, float]:
         99.9,
         round(100 * found.prevalence, 1),
         0.1,
+        format="%.1f",
         help="PPV and NPV depend on the share of pneumonia among the films; sensitivity and specificity do not.",
     )
     return threshold / 100, prevalence / 100
@@ -167,7 +169,9 @@ def _curve(curve: pd.DataFrame, x: str, y: str, here: dict[str, float | None], t
     scale = alt.Scale(domain=[0, 1], nice=False)
     axis = alt.Axis(format="%")
     base = alt.Chart(curve, title=title).encode(x=alt.X(x, scale=scale, axis=axis), y=alt.Y(y, scale=scale, axis=axis))
-    line = base.mark_line(interpolate="step-after" if x == "False alarms" else "linear", strokeWidth=2.5)
+    line = base.mark_line(
+        interpolate="step-after" if x == "False alarms" else "linear", strokeWidth=2.5, color="#1f9a8c"
+    )
     point = alt.Chart(pd.DataFrame([here])).mark_point(size=160, filled=True, color="#b3541a", opacity=1)
     tips = [alt.Tooltip(x, format=".1%"), alt.Tooltip(y, format=".1%")]
     return (line + point.encode(x=x, y=y, tooltip=tips)).properties(height=HEIGHT)
@@ -180,12 +184,18 @@ def _scores(labels: Any, probability: Any, threshold: float) -> None:
         alt.Chart(table, title="Films by probability")
         .mark_bar(opacity=0.65)
         .encode(
-            x=alt.X("Probability", bin=alt.Bin(step=0.05, extent=[0, 1]), axis=alt.Axis(format="%")),
+            x=alt.X(
+                "Probability", bin=alt.Bin(step=0.05, extent=[0, 1]), title="Probability", axis=alt.Axis(format="%")
+            ),
             y=alt.Y("count()", stack=None, title="Films"),
             color=alt.Color("Label", scale=colours, legend=alt.Legend(orient="top", title=None)),
         )
     )
-    rule = alt.Chart(pd.DataFrame({"at": [threshold]})).mark_rule(strokeDash=[6, 4], strokeWidth=2).encode(x="at")
+    rule = (
+        alt.Chart(pd.DataFrame({"at": [threshold]}))
+        .mark_rule(strokeDash=[6, 4], strokeWidth=2)
+        .encode(x=alt.X("at", title="Probability"))
+    )
     st.altair_chart((bars + rule).properties(height=260), width="stretch")
 
 
@@ -212,7 +222,8 @@ def _mistakes(scored: pd.DataFrame, labels: Any, called: Any) -> None:
         st.markdown("None.")
         return
     table = chosen.assign(film=[film_name(str(path)) for path in chosen["path"]])
-    known = [name for name in ("film", "probability", "age", "sex", "view", "source") if name in table]
+    wanted = ("film", "probability", "age", "sex", "view", "source")
+    known = [name for name in wanted if name in table and table[name].notna().any()]
     probability = st.column_config.ProgressColumn("probability", min_value=0, max_value=1, format="percent")
     st.dataframe(table[known], hide_index=True, column_config={"probability": probability}, height=240)
     if st.toggle(f"Show the worst {min(SHOWN, len(chosen))} as pictures"):

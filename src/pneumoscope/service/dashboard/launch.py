@@ -87,7 +87,10 @@ def run(
 
     from streamlit.web import bootstrap
 
-    options = _options(host, port, max_megabytes, browser)
+    options = _options(host, port, max_megabytes, browser) | {
+        # Other pages cannot come in under a name of their own that points here; behind a proxy, the proxy sees to it.
+        "server_allowedHosts": [] if behind_proxy else list(LOOPBACK)
+    }
     bootstrap.load_config_options(options)
     logging.getLogger("streamlit").setLevel(logging.WARNING)
     bootstrap.run(str(PAGE), False, [], options)
