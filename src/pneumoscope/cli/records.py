@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pneumoscope.service.store import Record, Statistics, Store
+    from pneumoscope.service.store.statistics import By
 
 app = command_group("records", "List, export and sum up the predictions on record.")
 
 DECISIONS = ("pneumonia", "normal", "refer", "unsuitable")
-PERIODS = ("day", "week", "month")
+PERIODS: dict[str, By] = {"day": "day", "week": "week", "month": "month"}
 
 Since = Annotated[str | None, typer.Option(metavar="DATE", help="The first day, such as 2026-01-31, in UTC.")]
 Until = Annotated[str | None, typer.Option(metavar="DATE", help="The first day that does not count any more.")]
@@ -79,10 +80,8 @@ def stats(
     """Sum up how far reviewers agree, and how films and probabilities drift over time."""
     from pneumoscope.cli._output import console, print_json
 
-    for period in PERIODS:
-        if period == by:
-            break
-    else:
+    period = PERIODS.get(by)
+    if period is None:
         raise StoreError(f"--by {by}: there are {', '.join(PERIODS)}")
     opened = _open(store)
     from pneumoscope.service.store import statistics_of

@@ -100,8 +100,10 @@ async def read(request: Request, name: Name) -> Answer:
     "/v1/predictions/{name}/heatmap.png",
     dependencies=[Depends(needs("read"))],
     response_class=Response,
-    responses={200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}}
-    | answers(401, 403, 404, 409, 422, 503),
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        **answers(401, 403, 404, 409, 422, 503),
+    },
     summary="Read a heat map",
 )
 async def heat_map(
@@ -148,7 +150,7 @@ async def ready(request: Request) -> State:
     "/metrics",
     dependencies=[Depends(needs("metrics"))],
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | answers(401, 403, 503),
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **answers(401, 403, 503)},
     summary="Counters for Prometheus",
 )
 async def metrics(request: Request) -> Response:
