@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds; on a busy machine the first film waits for the network to be loaded."""
 
 
