@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests read real films from here where the folder exists; without it they skip with a reason.
 TEST_DATA ?= $(wildcard ../shared/data)
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench peers clean
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,11 @@ docs: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
+
+# Programs that tests run beside ours where they are installed; needs root, on Debian.
+peers:
+	apt-get update
+	apt-get install --yes --no-install-recommends chromium postgresql
 
 clean:
 	rm -rf $(VENV) demo-output site

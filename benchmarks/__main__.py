@@ -9,8 +9,8 @@ import os
 import platform
 
 QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring")
-"""Run when none is named; ``study`` takes over half an hour, ``screening`` minutes, ``setup`` downloads everything."""
-ALL = (*QUICK, "screening", "study", "setup")
+"""Run when none is named; ``study`` and ``soak`` take over half an hour, ``screening`` minutes, ``setup`` downloads all."""
+ALL = (*QUICK, "screening", "serve", "soak", "study", "setup")
 
 
 def main() -> None:

@@ -11,7 +11,9 @@
     ├── ScreeningError     a run over an archive that could not go on; what it had reached is kept
     ├── BundleError        a trained model that is missing, damaged or of another version
     ├── EvaluationError    a figure that the given cases do not determine
-    └── OutputError        a place that cannot be written, or holds something already
+    ├── OutputError        a place that cannot be written, or holds something already
+    ├── ServiceError       a service that cannot start as it was asked to
+    └── StoreError         a record store that does not answer, or cannot keep what it was given
 
 Each message names the file or key, says what is wrong and what to do about it. The command line prints
 the message alone and ends with the class's ``exit_code``: 2 for wrong use, 1 for work that failed.
@@ -29,6 +31,8 @@ __all__ = [
     "PneumoscopeError",
     "RecipeError",
     "ScreeningError",
+    "ServiceError",
+    "StoreError",
     "TrainingError",
 ]
 
@@ -84,3 +88,11 @@ class EvaluationError(PneumoscopeError):
 
 class OutputError(PneumoscopeError):
     """A place that cannot be written, or that holds something already."""
+
+
+class ServiceError(PneumoscopeError):
+    """A service that cannot start as it was asked to."""
+
+
+class StoreError(PneumoscopeError):
+    """A record store that does not answer, or cannot keep what it was given."""

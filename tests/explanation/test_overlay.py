@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pneumoscope.bundle import InputSpec
-from pneumoscope.explanation import overlay, project
+from pneumoscope.explanation import STRONGEST_ALPHA, heat_layer, overlay, project
 from pneumoscope.scoring.geometry import FIRST_CENTRE, PITCH
 
 SPEC = InputSpec(size=299)
@@ -71,3 +72,19 @@ def test_unseen_film_is_darker() -> None:
     picture = overlay(np.ones((200, 300), np.float32), np.zeros((8, 8), np.float32), SPEC)
     assert (picture[:, 60:240] == 255).all()
     assert (picture[:, :50] == 128).all()
+
+
+def test_the_layer_on_a_film_gives_the_overlay() -> None:
+    """Composed by Pillow; outside the crop the overlay darkens the film, which a layer cannot."""
+    film = np.random.default_rng(0).uniform(size=(64, 80)).astype(np.float32)
+    saliency = np.array([[0, 1, 2], [3, 1, 0], [0, 0, 1]], np.float32)
+    spec = InputSpec(size=160)
+    layer = heat_layer(saliency, film.shape, spec, strongest=STRONGEST_ALPHA)
+    composed = Image.fromarray(np.rint(255 * film).astype(np.uint8)).convert("RGBA")
+    composed.alpha_composite(Image.fromarray(layer))
+    seen = slice(8, 72)
+    difference = np.asarray(composed)[..., :3].astype(int) - overlay(film, saliency, spec)
+    assert np.abs(difference[:, seen]).max() <= 2
+    assert not layer[:, :8, 3].any()
+    assert not layer[:, 72:, 3].any()
+    assert not heat_layer(np.zeros((3, 3)), film.shape, spec)[..., 3].any()

@@ -22,7 +22,7 @@ from pydicom.uid import (
 )
 
 from pneumoscope.errors import ImageError
-from pneumoscope.radiograph import Metadata, read_radiograph
+from pneumoscope.radiograph import Limits, Metadata, read_radiograph
 
 STORED = np.random.default_rng(3).integers(0, 4096, (40, 52)).astype(np.uint16)
 
@@ -263,11 +263,16 @@ def test_what_cannot_be_read_is_refused_with_its_reason() -> None:
         assert "\n" not in str(refusal.value)
 
 
-def test_a_deflated_bomb_is_not_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pneumoscope.radiograph.dicom.MAX_BYTES", 100_000)
+def test_a_deflated_bomb_is_not_inflated() -> None:
     film = made(np.zeros((400, 400), np.uint16))
     film.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     content = written(film)
     assert len(content) < 10_000
     with pytest.raises(ImageError, match="inflates beyond measure"):
-        read_radiograph(content)
+        read_radiograph(content, limits=Limits(size=100_000))
+    with pytest.raises(ImageError, match=r"400 × 400 pixels are more than the 0\.1 million") as refusal:
+        read_radiograph(content, limits=Limits(pixels=100_000))
+    assert refusal.value.code == "too-many-pixels"
+    with pytest.raises(ImageError, match="larger than") as refusal:
+        read_radiograph(content, limits=Limits(size=100))
+    assert refusal.value.code == "too-large"

@@ -18,6 +18,16 @@ Columns = Annotated[
 Data = Annotated[
     list[str], typer.Option(metavar="PATH|NAME", help="File, folder or name of a data set; repeat it for several.")
 ]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="PNEUMOSCOPE_STORE",
+        help="The record store: sqlite:///FILE or postgresql://USER@HOST/NAME.",
+        show_default="a file in the user's data folder",
+    ),
+]
 ErrorRate = Annotated[
     float | None,
     typer.Option(metavar="E", help="Refer films by the model's conformal limits for this error rate in each class."),

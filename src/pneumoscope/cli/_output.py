@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope.errors import OutputError
+from pneumoscope.errors import OutputError, ServiceError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +37,18 @@ def print_json(document: Any) -> None:
     """One JSON document on standard output, in ASCII, so that no terminal's encoding can break it."""
     json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
+
+
+def require(library: str, extra: str) -> None:
+    """Make sure that a library of an extra is there, before what needs it is imported.
+
+    Raises:
+        ServiceError: it is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec(library) is None:
+        raise ServiceError(f'{library} is not installed; install it with: pip install "pneumoscope[{extra}]"')
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

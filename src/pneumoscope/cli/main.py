@@ -26,6 +26,10 @@ VERBS = {
     "data": "app",
     "models": "app",
     "export": "export",
+    "dashboard": "dashboard",
+    "serve": "serve",
+    "keys": "app",
+    "records": "app",
 }
 """Verb → the name, in the module of the same name, of its function or of the app that holds its own verbs."""
 

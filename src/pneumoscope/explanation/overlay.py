@@ -70,6 +70,26 @@ def overlay(
     return np.rint(255 * ((1 - alpha) * grey + alpha * colours)).astype(np.uint8)
 
 
+def heat_layer(
+    saliency: npt.NDArray[np.floating[Any]], shape: tuple[int, int], spec: InputSpec, *, strongest: float = 1.0
+) -> npt.NDArray[np.uint8]:
+    """The saliency map alone, to be laid over a film: colour by evidence, and the more opaque the stronger it is.
+
+    Args:
+        saliency: (h, w) ≥ 0.
+        shape: height and width of the picture.
+        spec: the bundle's input.
+        strongest: opacity of the strongest evidence, in [0, 1].
+
+    Returns:
+        RGBA with straight alpha, (H, W, 4). What the network did not see is transparent.
+    """
+    heat = np.nan_to_num(project(saliency, shape, spec))
+    layer = matplotlib.colormaps[COLOUR_MAP](heat)
+    layer[..., 3] = strongest * heat
+    return np.rint(255 * layer).astype(np.uint8)
+
+
 def _bicubic(positions: npt.NDArray[np.float64], cells: int) -> npt.NDArray[np.float64]:
     """Weights (positions, cells) of cubic convolution with a = −1/2, the outermost cells repeated."""
     positions = np.clip(positions, 0, cells - 1)

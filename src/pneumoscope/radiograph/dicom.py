@@ -29,7 +29,7 @@ from pneumoscope.radiograph.colour import to_grey
 from pneumoscope.radiograph.dicom_grey import grey_chain
 from pneumoscope.radiograph.dicom_header import number, read_header, text, upright_turn
 from pneumoscope.radiograph.film import Radiograph
-from pneumoscope.radiograph.limits import MAX_BYTES, check_size
+from pneumoscope.radiograph.limits import Limits
 
 _SYNTAXES = {
     (True, True): ImplicitVRLittleEndian,
@@ -41,7 +41,7 @@ _JPEG_FRAME_MARKERS = frozenset([*range(0xC0, 0xD0), 0xF7]) - {0xC4, 0xC8, 0xCC}
 _J2K_SIZE = re.compile(rb"\xff\x4f\xff\x51.{4}(....)(....)(....)(....)", re.DOTALL)
 
 
-def read_dicom(content: bytes, source: str) -> Radiograph:
+def read_dicom(content: bytes, source: str, limits: Limits) -> Radiograph:
     """Read the first frame of a DICOM file by the chain of the standard (PS3.3 C.11, PS3.4 N.2).
 
     Modality LUT or rescale, VOI LUT or window (the first view of each), scaling by the LUT's or window's range,
@@ -52,9 +52,9 @@ def read_dicom(content: bytes, source: str) -> Radiograph:
         ImageError: ``not-an-image``, ``no-pixels``, ``truncated``, ``unsupported-syntax``, ``too-many-pixels``,
             ``decompression-bomb`` or ``unreadable``.
     """
-    dataset = _dataset(content)
+    dataset = _dataset(content, limits)
     metadata = read_header(dataset)
-    values = _first_frame(dataset, content)
+    values = _first_frame(dataset, content, limits)
     syntax = dataset.file_meta.TransferSyntaxUID
     colourfulness = 0.0
     if values.ndim == 3 or text(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
@@ -75,9 +75,9 @@ def read_dicom(content: bytes, source: str) -> Radiograph:
     )
 
 
-def _dataset(content: bytes) -> Dataset:
+def _dataset(content: bytes, limits: Limits) -> Dataset:
     """The data set, with a transfer syntax even where the file names none."""
-    _check_deflated(content)
+    _check_deflated(content, limits)
     dataset = dcmread(BytesIO(content), force=True)
     known = ("SOPClassUID", "Modality", "Rows", "PixelData")
     if content[128:132] != b"DICM" and not any(keyword in dataset for keyword in known):
@@ -88,7 +88,7 @@ def _dataset(content: bytes) -> Dataset:
     return dataset
 
 
-def _check_deflated(content: bytes) -> None:
+def _check_deflated(content: bytes, limits: Limits) -> None:
     """Refuse a deflated data set that inflates without measure, before pydicom inflates it at one go."""
     if DeflatedExplicitVRLittleEndian.encode() not in content:
         return
@@ -99,14 +99,14 @@ def _check_deflated(content: bytes) -> None:
         return
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     pending, size = file.read(), 0
-    while pending and size <= MAX_BYTES:
+    while pending and size <= limits.size:
         size += len(inflate.decompress(pending, 1 << 24))
         pending = inflate.unconsumed_tail
-    if size > MAX_BYTES:
+    if size > limits.size:
         raise ImageError("the data set inflates beyond measure; it is not decoded", code="decompression-bomb")
 
 
-def _first_frame(dataset: Dataset, content: bytes) -> npt.NDArray[Any]:
+def _first_frame(dataset: Dataset, content: bytes, limits: Limits) -> npt.NDArray[Any]:
     """Stored values of the first frame, (H, W) or (H, W, 3) as RGB."""
     if "PixelData" not in dataset:
         if _PIXEL_DATA_TAG.search(content):
@@ -116,7 +116,7 @@ def _first_frame(dataset: Dataset, content: bytes) -> npt.NDArray[Any]:
     height, width = number(dataset, "Rows"), number(dataset, "Columns")
     if height is None or width is None:
         raise ImageError("the DICOM header does not say how large the picture is; the file is damaged")
-    check_size(int(width), int(height))
+    limits.check_size(int(width), int(height))
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     unsupported = ImageError(
         f"compressed as {syntax.name}, which no installed decoder reads; install pneumoscope[gpl-codecs]"

@@ -13,7 +13,7 @@ from pneumoscope.errors import ImageError
 from pneumoscope.radiograph.colour import to_grey
 from pneumoscope.radiograph.film import Metadata, Pixels, Radiograph
 from pneumoscope.radiograph.geometry import Turn
-from pneumoscope.radiograph.limits import check_size
+from pneumoscope.radiograph.limits import Limits
 
 _EXIF_TURNS = {
     2: Turn(reverse_columns=True),
@@ -30,7 +30,7 @@ _WHITE_IS_ZERO = 0
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 
 
-def read_raster(content: bytes, kind: str, source: str) -> Radiograph:
+def read_raster(content: bytes, kind: str, source: str, limits: Limits) -> Radiograph:
     """Read a picture whose format is known.
 
     Whatever Pillow raises for a damaged file passes through.
@@ -41,7 +41,7 @@ def read_raster(content: bytes, kind: str, source: str) -> Radiograph:
     if kind == "webp" and len(content) < int.from_bytes(content[4:8], "little") + 8:
         raise ImageError("the file is cut off before its picture ends; copy it again", code="truncated")
     with Image.open(BytesIO(content), formats=[kind.upper()]) as image:
-        check_size(*image.size)
+        limits.check_size(*image.size)
         orientation = _orientation(image)
         # A JPEG file's further pictures are thumbnails and depth maps of the first.
         frames = 1 if kind == "jpeg" else getattr(image, "n_frames", 1)

@@ -10,9 +10,10 @@ from PIL import Image
 from pneumoscope.errors import ImageError
 from pneumoscope.radiograph._quiet import QUIET
 from pneumoscope.radiograph.film import Radiograph
-from pneumoscope.radiograph.limits import MAX_BYTES
+from pneumoscope.radiograph.limits import Limits
 from pneumoscope.radiograph.raster import read_raster
 
+LIMITS = Limits()
 _SIGNATURES = {
     "dicom": re.compile(rb".{128}DICM", re.DOTALL),
     "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -26,7 +27,7 @@ _SIGNATURES = {
 _BARE_DICOM = re.compile(rb"[\x02\x08]\0..(?:[A-Z]{2}|..\0\0)|\0[\x02\x08]..(?:[A-Z]{2}|\0\0)", re.DOTALL)
 
 
-def read_radiograph(source: str | Path | bytes, *, name: str | None = None) -> Radiograph:
+def read_radiograph(source: str | Path | bytes, *, name: str | None = None, limits: Limits = LIMITS) -> Radiograph:
     """Read a film and bring it to the one convention: float32 in [0, 1], air dark, bone bright, upright.
 
     The format is recognised by content, never by the file's name: PNG, JPEG, TIFF, BMP, WebP or DICOM (with or
@@ -36,6 +37,7 @@ def read_radiograph(source: str | Path | bytes, *, name: str | None = None) -> R
     Args:
         source: path of the file, or its content.
         name: what messages and the result call it; by default the path.
+        limits: larger files and pictures are refused.
 
     Raises:
         ImageError: with one of the codes
@@ -49,9 +51,9 @@ def read_radiograph(source: str | Path | bytes, *, name: str | None = None) -> R
     """
     label = name or ("film" if isinstance(source, bytes) else str(source))
     try:
-        content = source if isinstance(source, bytes) else _content(Path(source))
+        content = source if isinstance(source, bytes) else _content(Path(source), limits)
         with QUIET:
-            return _read(content, label)
+            return _read(content, label, limits)
     except ImageError as error:
         raise ImageError(f"{label}: {error}", code=error.code) from error.__cause__
     except Exception as error:  # damaged files make decoders fail in every way there is
@@ -59,34 +61,34 @@ def read_radiograph(source: str | Path | bytes, *, name: str | None = None) -> R
         raise ImageError(f"{label}: {message}", code=code) from error
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, limits: Limits) -> bytes:
     if not path.exists():
         raise ImageError("no such file; check the path", code="missing")
     if not path.is_file():
         raise ImageError("not a file; give the films themselves", code="not-a-file")
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(limits.size + 1)
     except OSError as error:
         raise ImageError(f"cannot be opened ({error.strerror})", code="no-access") from error
 
 
-def _read(content: bytes, label: str) -> Radiograph:
+def _read(content: bytes, label: str, limits: Limits) -> Radiograph:
     if not content:
         raise ImageError("the file is empty; copy it again", code="empty")
-    if len(content) > MAX_BYTES:
-        raise ImageError(f"the file is larger than {MAX_BYTES >> 30} GiB; give one film per file", code="too-large")
+    if len(content) > limits.size:
+        raise ImageError(f"the file is larger than {limits.size_text()}; give one film per file", code="too-large")
     kind = next((kind for kind, signature in _SIGNATURES.items() if signature.match(content)), None)
     if kind == "dicom" or (kind is None and _BARE_DICOM.match(content)):
         from pneumoscope.radiograph.dicom import read_dicom  # pydicom is slow to import
 
-        return read_dicom(content, label)
+        return read_dicom(content, label, limits)
     if kind is None:
         raise ImageError(
             "the content is no picture in a format that is read (DICOM, PNG, JPEG, TIFF, BMP, WebP)",
             code="not-an-image",
         )
-    return read_raster(content, kind, label)
+    return read_raster(content, kind, label, limits)
 
 
 def _diagnosis(error: Exception) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""Pneumoscope where people work: the record store, the REST service, the dashboard."""
