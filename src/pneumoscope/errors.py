@@ -10,6 +10,7 @@
     ├── TrainingError      a run that could not go on; what it had reached is kept
     ├── BundleError        a trained model that is missing, damaged or of another version
     ├── EvaluationError    a figure that the given cases do not determine
+    ├── DicomError         a DICOM object, peer or spool folder that cannot be worked with
     └── OutputError        a place that cannot be written, or holds something already
 
 Each message names the file or key, says what is wrong and what to do about it. The command line prints
@@ -21,6 +22,7 @@ from __future__ import annotations
 __all__ = [
     "BundleError",
     "CohortError",
+    "DicomError",
     "EvaluationError",
     "ImageError",
     "NetworkError",
@@ -72,6 +74,10 @@ class BundleError(PneumoscopeError):
 
 class EvaluationError(PneumoscopeError):
     """A figure that the given cases do not determine."""
+
+
+class DicomError(PneumoscopeError):
+    """A DICOM object, peer or spool folder that cannot be worked with."""
 
 
 class OutputError(PneumoscopeError):

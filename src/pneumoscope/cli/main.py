@@ -19,6 +19,7 @@ VERBS = {
     "explain": "explain",
     "evaluate": "evaluate",
     "train": "train",
+    "node": "app",
     "data": "app",
     "models": "app",
 }
