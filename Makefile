@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests read real films from here where the folder exists; without it they skip with a reason.
 TEST_DATA ?= $(wildcard ../shared/data)
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench peers clean
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,11 @@ lint: $(VENV)/installed
 
 docs: $(VENV)/installed
 	$(BIN)/mkdocs build --strict
+
+# Programs of other projects that some tests talk to; where they are missing, those tests skip. Debian, as root.
+peers:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends orthanc orthanc-dicomweb dcmtk dicom3tools
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks

@@ -177,7 +177,7 @@ def test_dciodvfy_finds_no_error(results: tuple[Dataset, Dataset], tmp_path: Pat
 
 def test_dcmtk_reads_the_report(results: tuple[Dataset, Dataset], tmp_path: Path, tool: Tool) -> None:
     report, capture = written(results, tmp_path)
-    said = tool("dsrdump", "+Pf", report)
+    said = tool("dsrdump", "+Pl", report)
     for part in ("Enhanced SR Document", "Pneumonia", "Probability", "never a diagnosis", "PRELIMINARY", "UNVERIFIED"):
         assert part in said, said
     assert "E: " not in said

@@ -102,6 +102,7 @@ class Node:
                 tls=settings.tls,
             )
         except DicomError:
+            self._queue.close()
             self._lock.close()
             raise
         for thread in self._threads:
