@@ -9,8 +9,8 @@ import os
 import platform
 
 QUICK = ("predict_cold", "gradcam", "frozen_stages")
-"""Run when none is named; ``study`` takes over half an hour and ``setup`` downloads everything."""
-ALL = (*QUICK, "study", "setup")
+"""Run when none is named; ``study`` takes over half an hour, ``node`` minutes, and ``setup`` downloads everything."""
+ALL = (*QUICK, "node", "study", "setup")
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ def test_data_deidentify(data_dir: Path, tmp_path: Path, command: Command) -> No
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "film.dcm").write_bytes((data_dir / "dicom" / CHEST).read_bytes())
     (tmp_path / "in" / "note.dcm").write_text("no film")
-    ended = command("data", "deidentify", tmp_path / "in", out, "--key", key)
+    ended = command("data", "deidentify", tmp_path / "in", out, "--key", key, "--looked-at")
     assert ended.status == 1
     assert "note.dcm: failed" in ended.err
     assert "1 written" in ended.out

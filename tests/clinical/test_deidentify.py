@@ -203,7 +203,9 @@ def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
 def test_real_films_pass_the_validator_as_before(data_dir: Path, tmp_path: Path, tool: Tool) -> None:
     """De-identification must not make an object worse than it was, and the films must read the same."""
     source = data_dir / "dicom" / "nih_test1.dcm"
-    report = deidentify([source], tmp_path, KEY)
+    (silent,) = deidentify([source], tmp_path, KEY).files
+    assert (silent.status, "look at it" in silent.reason) == ("refused", True), "a Secondary Capture, and silent"
+    report = deidentify([source], tmp_path, KEY, looked_at=True)
     (film,) = report.files
     assert film.result is not None
     after = tmp_path / film.result

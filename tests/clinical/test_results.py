@@ -19,6 +19,7 @@ from pneumoscope.scoring import Predictor, Scored
 
 from .conftest import Tool
 from .quick import chest_film, quick_predictor
+from .standard import problems
 
 SAME = ("StudyInstanceUID", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "AccessionNumber", "StudyID")
 
@@ -165,6 +166,15 @@ def test_what_is_no_report_is_refused(film: Path, results: tuple[Dataset, Datase
             read_report(source)
     with pytest.raises(DicomError, match="cannot be read"):
         read_report(tmp_path / "nowhere.dcm")
+
+
+def test_dicom_validator_finds_nothing(results: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    for place in written(results, tmp_path):
+        assert problems(dcmread(place)) == []
+    report = dcmread(place.parent / f"{results[0].SOPInstanceUID}.dcm")
+    del report.CompletionFlag
+    report.ContentDate = ""
+    assert len(problems(report)) == 2, "it does look"
 
 
 def test_dciodvfy_finds_no_error(results: tuple[Dataset, Dataset], tmp_path: Path, tool: Tool) -> None:

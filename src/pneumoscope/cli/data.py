@@ -114,6 +114,10 @@ def deidentify(
     keep_characteristics: Annotated[
         bool, typer.Option("--keep-characteristics", help="Keep age, sex, size and weight.")
     ] = False,
+    looked_at: Annotated[
+        bool,
+        typer.Option("--looked-at", help="I have: where the header is silent, nothing is burned into the picture."),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into a folder that has something in it.")
     ] = False,
@@ -138,7 +142,14 @@ def deidentify(
     from pneumoscope.clinical.deidentify import deidentify as work
 
     with progress_bar("De-identifying", len(films)) as advance:
-        found = work(films, out, read_key(key), keep_characteristics=keep_characteristics, progress=advance)
+        found = work(
+            films,
+            out,
+            read_key(key),
+            keep_characteristics=keep_characteristics,
+            looked_at=looked_at,
+            progress=advance,
+        )
     with draft(report) as place:
         place.write_text(found.model_dump_json(indent=2), encoding="utf-8")
     for film in found.files:

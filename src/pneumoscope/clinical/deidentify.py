@@ -85,6 +85,7 @@ def deidentify(
     key: bytes,
     *,
     keep_characteristics: bool = False,
+    looked_at: bool = False,
     progress: Callable[[int], Any] = lambda done: None,
 ) -> DeidentificationReport:
     """De-identify DICOM films; each becomes ``PATIENT/STUDY/INSTANCE.dcm`` by its new names.
@@ -97,6 +98,7 @@ def deidentify(
         out: folder for the results.
         key: see :func:`read_key`; the same key gives the same names and dates.
         keep_characteristics: keep age, sex, size and weight.
+        looked_at: somebody has; films that do not deny that writing is burned in are taken for clean.
         progress: called after each file with 1.
 
     Raises:
@@ -105,19 +107,19 @@ def deidentify(
     profile = Profile(Pseudonyms(key), keep_characteristics=keep_characteristics)
     files, changes = [], Done()
     for path in paths:
-        files.append(_one(path, out, profile, changes))
+        files.append(_one(path, out, profile, changes, looked_at=looked_at))
         progress(1)
     listed = [Change(attribute=name, change=fate, times=times) for (name, fate), times in sorted(changes.items())]
     return DeidentificationReport(files=files, changes=listed)
 
 
-def _one(path: Path, out: Path, profile: Profile, changes: Done) -> FilmDone:
+def _one(path: Path, out: Path, profile: Profile, changes: Done, *, looked_at: bool) -> FilmDone:
     name = str(path).encode("utf-8", "replace").decode()
     with QUIET:
         try:
             film = dcmread(path)
             identity(film, name)  # which asks for valid UIDs
-            if why := refusal(film):
+            if why := refusal(film, looked_at=looked_at):
                 return FilmDone(source=name, status="refused", reason=why)
             done = profile.apply(film)
             content = BytesIO()
@@ -137,15 +139,15 @@ def _one(path: Path, out: Path, profile: Profile, changes: Done) -> FilmDone:
     return FilmDone(source=name, status="written", result=place.as_posix())
 
 
-def refusal(film: Dataset) -> str | None:
+def refusal(film: Dataset, *, looked_at: bool = False) -> str | None:
     """Why no de-identification of its header makes a film anonymous; None if it may be done."""
     if "PixelData" not in film:
         return "no picture; reports and other documents are not de-identified here"
     burned = (text(film, "BurnedInAnnotation") or "").upper()
     if burned == "YES":
         return "its header says that writing is burned into the picture; mask it first"
-    if burned != "NO" and film.SOPClassUID not in RADIOGRAPHS:
-        return "its header does not say that no writing is burned into the picture; look at it and set the attribute"
+    if burned != "NO" and film.SOPClassUID not in RADIOGRAPHS and not looked_at:
+        return "its header does not say that no writing is burned into the picture; look at it, then add --looked-at"
     if (text(film, "RecognizableVisualFeatures") or "").upper() == "YES":
         return "its header says that the patient can be recognised in the picture"
     if any(tag.group & 0xFF00 == 0x6000 and tag.element == 0x0102 and film[tag].value for tag in film.keys()):  # noqa: SIM118

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hmac
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID as Uuid
 
 from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as table
@@ -228,7 +229,8 @@ def _moved_one(value: str, shift: timedelta) -> str:
         return ""
 
 
-def _each(value, change):  # type: ignore[no-untyped-def]
+def _each(value: Any, change: Callable[[Any], object]) -> object:
+    """The change on the one value, or on each of several."""
     if not value:
         return value
     return [change(one) for one in value] if isinstance(value, MultiValue) else change(value)
