@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from highdicom.sr import MeasurementReport, srread
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from pydicom.sr.codedict import codes
 
@@ -156,6 +158,26 @@ def test_odd_headers_give_results_all_the_same(
 def test_a_film_without_a_name_in_its_study_gets_no_results(without: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(DicomError, match=f"no valid {next(iter(without))}"):
         read_identity(chest_film(tmp_path / "film.dcm", **without))
+
+
+@given(damage=st.lists(st.tuples(st.integers(132, 1100), st.integers(0, 255)), min_size=1, max_size=12))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_header_gives_results_or_one_error(
+    damage: list[tuple[int, int]], film: Path, scored: Scored, tmp_path: Path
+) -> None:
+    content = bytearray(film.read_bytes())
+    for place, value in damage:
+        content[place] = value
+    (tmp_path / "damaged.dcm").write_bytes(content)
+    try:
+        identity = read_identity(tmp_path / "damaged.dcm")
+    except DicomError:
+        return
+    report, capture = written(results_of(scored, _spec(tmp_path), identity), tmp_path / "out")
+    assert read_report(report) == ReportedPrediction.of(scored.prediction)
+    assert capture.is_relative_to(tmp_path / "out")
+    assert dcmread(capture).StudyInstanceUID == identity.StudyInstanceUID
 
 
 def test_what_is_no_report_is_refused(film: Path, results: tuple[Dataset, Dataset], tmp_path: Path) -> None:

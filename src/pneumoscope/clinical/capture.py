@@ -12,6 +12,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pneumoscope.bundle import InputSpec
+from pneumoscope.clinical.codes import DECISIONS
 from pneumoscope.clinical.identity import MANUFACTURER, result_uid
 from pneumoscope.explanation import overlay, reduced
 from pneumoscope.scoring import Prediction, Scored, percent
@@ -96,8 +97,9 @@ def _labelled(picture: npt.NDArray[np.uint8], prediction: Prediction) -> npt.NDA
     assert prediction.saliency is not None
     width = picture.shape[1]
     below = (
-        f"{prediction.decision.upper()}: score for pneumonia {percent(prediction.probability)},"
+        f"Score for pneumonia {percent(prediction.probability)},"
         f" threshold {percent(prediction.operating_point.threshold)}",
+        DECISIONS[prediction.decision].meaning,
         "Heat map: where the score came from, not where disease is"
         if prediction.saliency.peak
         else "Heat map: empty, nothing on this film spoke for pneumonia",

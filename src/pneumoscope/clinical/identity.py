@@ -82,8 +82,6 @@ def _carried(header: Dataset) -> Dataset:
     if re.fullmatch(r"\d{3}[DWMY]", age := text(header, "PatientAge") or ""):
         film.PatientAge = age
     film.PatientSex = sex if sex in ("M", "F", "O") else ""
-    for keyword in ("Rows", "Columns"):
-        setattr(film, keyword, header.get(keyword))
     if (burned := text(header, "BurnedInAnnotation")) is not None:
         film.BurnedInAnnotation = burned
     place = number(header, "InstanceNumber") or 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from time import time
+from traceback import extract_tb
 from types import TracebackType
 
 from pneumoscope import __version__
@@ -125,8 +126,12 @@ class Node:
         while not self._stop.is_set():
             try:
                 busy = work(*arguments)
-            except (OSError, sqlite3.Error, PneumoscopeError, MemoryError) as error:
+            except (OSError, sqlite3.Error, PneumoscopeError) as error:
                 log.error("%s: %s", type(error).__name__, error)
+                busy = False
+            except Exception as error:  # a thread that ended here would be missed by nobody
+                place = extract_tb(error.__traceback__)[-1]  # its message could hold a header's values
+                log.error("%s in %s, line %s", type(error).__name__, place.filename, place.lineno)
                 busy = False
             if not busy:
                 self._stop.wait(self._settings.idle)
@@ -144,7 +149,7 @@ class Node:
 
     def _finish(self, film: Film, scored: Scored) -> None:
         prediction = scored.prediction
-        why = " ".join(reason.message for reason in prediction.reasons)
+        why = " ".join(reason.code for reason in prediction.reasons)  # sentences may quote the header
         if prediction.failed:
             log.error("failed: film %d: %s", film.id, why)
             self._queue.failed(film, why)
