@@ -198,14 +198,17 @@ def test_an_association_cut_off_mid_object_leaves_nothing(
     assert node_status(spool).scored == 1
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 def test_a_broken_film_goes_to_the_dead_letters(predictor: Predictor, archive: Archive, tmp_path: Path) -> None:
     broken = chest_film(tmp_path / "broken.dcm", 1, PixelData=bytes(100))
+    climbing = chest_film(tmp_path / "climbing.dcm", 3, StudyInstanceUID="../../../outside")
     good = chest_film(tmp_path / "good.dcm", 2)
     with running(tmp_path / "spool", predictor, archive) as node:
-        assert send(node.port, broken, good) == [0, 0]
+        assert send(node.port, broken, climbing, good) == [0, 0, 0]
         until(lambda: len(archive.got) == 2)
-        until(lambda: node_status(tmp_path / "spool").failed == 1)
-    assert len(list((tmp_path / "spool" / "dead-letters").iterdir())) == 1
+        until(lambda: node_status(tmp_path / "spool").failed == 2)
+    assert len(list((tmp_path / "spool" / "dead-letters").iterdir())) == 2
+    assert list(tmp_path.parent.rglob("outside")) == []
 
 
 def test_a_destination_that_is_away_gets_everything_later(predictor: Predictor, tmp_path: Path) -> None:

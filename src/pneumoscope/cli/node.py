@@ -99,6 +99,7 @@ def node(
 def _run(settings: NodeSettings, bundle: str) -> None:
     import logging
     import signal
+    import warnings
     from threading import Event
 
     from pneumoscope.bundle import load_bundle
@@ -106,6 +107,10 @@ def _run(settings: NodeSettings, bundle: str) -> None:
     from pneumoscope.scoring import RESEARCH_NOTICE, Predictor
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    # Both quote the values of headers that they find wrong, and those name patients.
+    warnings.simplefilter("ignore")
+    for library in ("pydicom", "highdicom"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     log = logging.getLogger("pneumoscope.node")
     log.setLevel(logging.INFO)
     ended = Event()
