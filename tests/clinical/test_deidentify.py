@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom import Dataset, dcmread
+from pydicom import DataElement, Dataset, config, dcmread
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     EncapsulatedPDFStorage,
+    ExplicitVRLittleEndian,
     SecondaryCaptureImageStorage,
     UltrasoundImageStorage,
     generate_uid,
@@ -47,6 +49,7 @@ def revealing(path: Path, number: int = 1, **changed: Any) -> Path:
         "PatientName": f"{SECRET}^Max",
         "PatientID": SECRET,
         "OtherPatientNames": SECRET,
+        "PatientBirthTime": "081512",
         "PatientComments": f"knows {SECRET}",
         "StudyDescription": SECRET,
         "SeriesDescription": SECRET,
@@ -61,7 +64,10 @@ def revealing(path: Path, number: int = 1, **changed: Any) -> Path:
         "ReferencedImageSequence": [image],
     }
     film = dcmread(chest_film(path, number, **(elements | changed)))
-    film.private_block(0x0099, f"PRIVATE {SECRET}", create=True).add_new(1, "LO", SECRET)
+    block = film.private_block(0x0099, f"PRIVATE {SECRET}", create=True)
+    block.add_new(1, "LO", SECRET)
+    block.add_new(2, "DA", "20210304")
+    block.add_new(3, "TM", "101112")
     film.add_new(0x60003000, "OW", SECRET.encode() + b"\0" * 6)
     film.add_new(0x60004000, "LT", SECRET)
     film.file_meta.SourceApplicationEntityTitle = SECRET
@@ -83,7 +89,7 @@ def test_no_name_and_no_uid_is_left_anywhere_and_the_picture_is_the_same(tmp_pat
     before = dcmread(source)
     content = (out / film.result).read_bytes()
     uids = {str(before.StudyInstanceUID), str(before.SeriesInstanceUID), str(before.SOPInstanceUID)}
-    for forbidden in (SECRET, "Max", "2021", "1960", *uids):
+    for forbidden in (SECRET, "Max", "2021", "1960", "081512", *uids):
         assert forbidden.encode() not in content, forbidden
         assert forbidden not in film.result
     after = dcmread(out / film.result)
@@ -164,22 +170,27 @@ def test_broken_files_do_not_stop_the_run(tmp_path: Path) -> None:
     assert [film.status for film in report.files] == ["failed", "failed", "failed", "written", "failed"]
 
 
-@given(st.text(st.characters(codec="ascii", exclude_characters="\\"), min_size=1, max_size=12))
+@given(
+    st.text(st.characters(codec="ascii", exclude_characters="\\"), max_size=12)
+    | st.from_regex(r"\d{8}", fullmatch=True)
+)
+@settings(deadline=None)
 def test_dates_that_are_none_vanish_and_others_move_back(text: str) -> None:
     film = Dataset()
-    film.add_new("StudyDate", "DA", None)
-    film["StudyDate"]._value = text
-    Profile(Pseudonyms(KEY))._walk(film, timedelta(days=10), _counter())
-    if re.fullmatch(r"\d{8}", text.strip()) and film.StudyDate:
-        assert film.StudyDate < text.strip()
-    elif not re.match(r"\d{8}", text.strip()):
-        assert film.StudyDate == ""
-
-
-def _counter() -> Any:
-    from collections import Counter
-
-    return Counter()
+    film.file_meta = FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    film.SOPClassUID, film.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
+    film.add(DataElement("StudyDate", "DA", text, validation_mode=config.IGNORE))
+    Profile(Pseudonyms(KEY)).apply(film)
+    try:
+        before = date.fromisoformat(text.strip()) if re.fullmatch("[0-9]{8}", text.strip()) else None
+    except ValueError:
+        before = None
+    if film.StudyDate:
+        assert before is not None
+        assert before - timedelta(days=3650) <= date.fromisoformat(film.StudyDate) < before
+    else:
+        assert before is None or before < date(11, 1, 1)
 
 
 def test_uids_of_the_standard_stay_and_others_are_uuids() -> None:

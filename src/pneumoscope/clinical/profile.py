@@ -37,7 +37,8 @@ LONGEST_SHIFT = 3650
 """Days; dates move back by 1 to this many, by the same for all of a patient."""
 _TEXT_VRS = frozenset(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT", "PN"))
 _NUMBER_VRS = frozenset(("DS", "IS", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"))
-_NOT_DAYS_OF_THE_PATIENT = frozenset(("PatientBirthDate",))
+_STAY_GONE = frozenset(("PatientBirthDate", "PatientBirthTime"))
+"""Days and hours to which the option about dates does not apply."""
 
 
 def _actions() -> dict[tuple[int, ...], Action]:
@@ -146,10 +147,11 @@ class Profile:
         """Apply an action to an element; returns its fate, None if it stays."""
         if element.keyword in self._kept:
             return None
-        if element.VR in ("DA", "DT") and element.keyword not in _NOT_DAYS_OF_THE_PATIENT:
+        dated = element.keyword not in _STAY_GONE and not element.tag.is_private
+        if dated and element.VR in ("DA", "DT"):
             element.value = _moved(element.value, shift)
             return "date moved"
-        if element.VR == "TM" and action and element.keyword != "PatientBirthTime":
+        if dated and element.VR == "TM":
             return None  # days move, hours stay
         if action == "remove":
             del dataset[element.tag]
@@ -222,9 +224,9 @@ def _moved(value: object, shift: timedelta) -> object:
 
 
 def _moved_one(value: str, shift: timedelta) -> str:
-    match = re.fullmatch(r"(\d{4})(\d{2})(\d{2})(.*)", value.strip())
+    match = re.fullmatch(r"([0-9]{8})([0-9.+-]*)", value.strip())
     try:
-        return (date(*map(int, match.groups()[:3])) - shift).strftime("%Y%m%d") + match[4] if match else ""
+        return (date.fromisoformat(match[1]) - shift).isoformat().replace("-", "") + match[2] if match else ""
     except (ValueError, OverflowError):
         return ""
 
