@@ -33,8 +33,9 @@ bench: $(VENV)/installed
 
 # Programs that tests run beside ours where they are installed; needs root, on Debian.
 peers:
-	apt-get update
-	apt-get install --yes --no-install-recommends chromium postgresql
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		chromium postgresql orthanc orthanc-dicomweb dcmtk dicom3tools
 
 clean:
 	rm -rf $(VENV) demo-output site

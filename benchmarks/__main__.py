@@ -9,8 +9,9 @@ import os
 import platform
 
 QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring")
-"""Run when none is named; ``study`` and ``soak`` take over half an hour, ``screening`` minutes, ``setup`` downloads all."""
-ALL = (*QUICK, "screening", "serve", "soak", "study", "setup")
+"""Run when none is named. ``study`` and ``soak`` take half an hour, ``screening`` and ``node`` minutes, and ``setup``
+downloads everything."""
+ALL = (*QUICK, "screening", "serve", "soak", "node", "study", "setup")
 
 
 def main() -> None:

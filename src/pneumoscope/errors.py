@@ -11,6 +11,7 @@
     ├── ScreeningError     a run over an archive that could not go on; what it had reached is kept
     ├── BundleError        a trained model that is missing, damaged or of another version
     ├── EvaluationError    a figure that the given cases do not determine
+    ├── DicomError         a DICOM object, peer or spool folder that cannot be worked with
     ├── OutputError        a place that cannot be written, or holds something already
     ├── ServiceError       a service that cannot start as it was asked to
     └── StoreError         a record store that does not answer, or cannot keep what it was given
@@ -24,6 +25,7 @@ from __future__ import annotations
 __all__ = [
     "BundleError",
     "CohortError",
+    "DicomError",
     "EvaluationError",
     "ImageError",
     "NetworkError",
@@ -84,6 +86,10 @@ class BundleError(PneumoscopeError):
 
 class EvaluationError(PneumoscopeError):
     """A figure that the given cases do not determine."""
+
+
+class DicomError(PneumoscopeError):
+    """A DICOM object, peer or spool folder that cannot be worked with."""
 
 
 class OutputError(PneumoscopeError):

@@ -6,10 +6,11 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope.errors import OutputError, ServiceError
+from pneumoscope.errors import OutputError, PneumoscopeError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,18 +40,6 @@ def print_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
-def require(library: str, extra: str) -> None:
-    """Make sure that a library of an extra is there, before what needs it is imported.
-
-    Raises:
-        ServiceError: it is not installed.
-    """
-    from importlib.util import find_spec
-
-    if find_spec(library) is None:
-        raise ServiceError(f'{library} is not installed; install it with: pip install "pneumoscope[{extra}]"')
-
-
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Make sure that nothing is overwritten that the user did not offer.
 
@@ -64,6 +53,17 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
             raise OutputError(f"{path}: this folder is not empty; name another one, or add --overwrite")
     elif path.exists():
         raise OutputError(f"{path}: exists already; name another file, or add --overwrite")
+
+
+def require_extra(extra: str, *modules: str) -> None:
+    """Make sure that an optional part is installed, before any work is done.
+
+    Raises:
+        PneumoscopeError: it is not.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise PneumoscopeError(f'{module} is not installed; run pip install "pneumoscope[{extra}]"')
 
 
 def make_folder(path: Path) -> Path:

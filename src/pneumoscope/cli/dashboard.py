@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pneumoscope.cli._options import BundleName, Database, OperatingPointName
-from pneumoscope.cli._output import require
+from pneumoscope.cli._output import require_extra
 
 
 def dashboard(
@@ -28,8 +28,8 @@ def dashboard(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
 ) -> None:
     """Drop films into a browser: heat map, probability, reasons, verdicts; explore evaluations; read the model card."""
-    require("streamlit", "dashboard")
-    require("sqlalchemy", "service")
+    require_extra("dashboard", "streamlit")
+    require_extra("service", "sqlalchemy")
 
     from pneumoscope.service.dashboard import run
 

@@ -98,6 +98,75 @@ def audit(
         raise typer.Exit(1)
 
 
+@app.command()
+def deidentify(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="DICOM file, or folder searched for films.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the films without names.")],
+    key: Annotated[
+        Path, typer.Option(metavar="FILE", help="The site's key; made if there is none. Keep it, and keep it secret.")
+    ],
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What was done, as JSON; it names the sources.", show_default="OUT.report.json"
+        ),
+    ] = None,
+    keep_characteristics: Annotated[
+        bool, typer.Option("--keep-characteristics", help="Keep age, sex, size and weight.")
+    ] = False,
+    looked_at: Annotated[
+        bool,
+        typer.Option("--looked-at", help="I have: where the header is silent, nothing is burned into the picture."),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write into a folder that has something in it.")
+    ] = False,
+) -> None:
+    """Take names, dates and identifiers out of DICOM films; the same key gives the same new ones.
+
+    Exit status 0: every film was written; 1: some were refused or could not be read; 2: wrong use.
+    """
+    from rich.text import Text
+
+    from pneumoscope.cli._output import console, counted, draft, refuse_existing, require_extra
+    from pneumoscope.progress import progress_bar
+    from pneumoscope.scoring import find_films
+
+    require_extra("dicom", "dicomanonymizer")
+    report = report or out.with_name(f"{out.name}.report.json")
+    for place in (out, report):
+        refuse_existing(place, overwrite=overwrite)
+    films = find_films([source]).files
+
+    from pneumoscope.clinical.deidentify import count, read_key
+    from pneumoscope.clinical.deidentify import deidentify as work
+
+    with progress_bar("De-identifying", len(films)) as advance:
+        found = work(
+            films,
+            out,
+            read_key(key),
+            keep_characteristics=keep_characteristics,
+            looked_at=looked_at,
+            progress=advance,
+        )
+    with draft(report) as place:
+        place.write_text(found.model_dump_json(indent=2), encoding="utf-8")
+    for film in found.files:
+        if film.status != "written":
+            console(stderr=True).print(Text(f"{film.source}: {film.status}: {film.reason}"), soft_wrap=True)
+    counts = count(found)
+    console().print(
+        Text(
+            f"{counted(len(found.files), 'film')}: {counts['written']} written to {out}, {counts['refused']} refused,"
+            f" {counts['failed']} failed.\nReport, for this site alone: {report}"
+        ),
+        soft_wrap=True,
+    )
+    if counts["written"] < len(found.files):
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli._options import AsJson, Database, command_group
-from pneumoscope.cli._output import require
+from pneumoscope.cli._output import require_extra
 from pneumoscope.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def revoke(name: KeyName, store: Database = None) -> None:
 
 
 def _open(store: str | None) -> Store:
-    require("sqlalchemy", "service")
+    require_extra("service", "sqlalchemy")
     from pneumoscope.service.store import Store
 
     return Store(store)

@@ -23,6 +23,7 @@ VERBS = {
     "train": "train",
     "reproduce": "app",
     "suitability": "app",
+    "node": "app",
     "data": "app",
     "models": "app",
     "export": "export",

@@ -6,8 +6,9 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -40,20 +41,28 @@ def predict(
     ] = None,
     runtime: RuntimeName = "openvino",
     precision: PrecisionName = "f32",
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a structured report and an overlay for each scored DICOM film."),
+    ] = None,
     batch_size: BatchSize = 8,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """Score chest films: pneumonia, normal, refer or unsuitable, with probability and reasons.
 
-    Exit status 0: every film was read; 1: some could not be; 2: wrong use.
+    Exit status 0: every film was read; 1: some could not be, or got no DICOM results; 2: wrong use.
     """
-    from pneumoscope.cli._output import console, counted, print_json, refuse_existing
+    from pneumoscope.cli._output import console, counted, make_folder, print_json, refuse_existing, require_extra
     from pneumoscope.scoring import find_films
 
-    for place in (csv_file, heatmaps):
+    if dicom_out:
+        require_extra("dicom", "highdicom")
+    for place in (csv_file, heatmaps, dicom_out):
         if place:
             refuse_existing(place, overwrite=overwrite)
     found = find_films(films)
+
+    from rich.text import Text
 
     from pneumoscope.bundle import load_bundle
     from pneumoscope.scoring import Predictor, open_runtime
@@ -66,7 +75,9 @@ def predict(
         runtime=open_runtime(model, runtime, precision=precision),
         batch_size=batch_size,
     )
-    predictions = _score(predictor, found.files, heatmaps)
+    pictures = _Pictures(make_folder(heatmaps), predictor.spec.input) if heatmaps else None
+    objects = _Objects(make_folder(dicom_out), predictor.spec.input) if dicom_out else None
+    predictions = _score(predictor, found.files, [writer for writer in (pictures, objects) if writer])
     if as_json:
         print_json([prediction.model_dump(mode="json") for prediction in predictions])
     else:
@@ -76,21 +87,29 @@ def predict(
         console(stderr=True).print(f"Passed over {counted(len(found.skipped), 'file')} not recognised as films.")
     if csv_file:
         _write_csv(predictions, csv_file)
-    if any(prediction.failed for prediction in predictions):
+    for message in objects.refused if objects else ():
+        console(stderr=True).print(Text(message), soft_wrap=True)
+    if any(prediction.failed for prediction in predictions) or (objects and objects.refused):
         raise typer.Exit(1)
 
 
-def _score(predictor: Predictor, files: Sequence[Path], heatmaps: Path | None) -> list[Prediction]:
-    from pneumoscope.cli._output import make_folder
+def _score(predictor: Predictor, files: Sequence[Path], writers: Sequence[_Writer]) -> list[Prediction]:
     from pneumoscope.progress import progress_bar
 
-    pictures = _Pictures(make_folder(heatmaps), predictor.spec.input) if heatmaps else None
     predictions = []
     with progress_bar("Scoring", len(files)) if len(files) > 1 else nullcontext(lambda done: None) as advance:
-        for scored in predictor.predict_files(files, keep_films=pictures is not None):
-            predictions.append(pictures.draw(scored) if pictures else scored.prediction)
+        for scored in predictor.predict_files(files, keep_films=bool(writers)):
+            for writer in writers:
+                scored = replace(scored, prediction=writer.write(scored))
+            predictions.append(scored.prediction)
             advance(1)
     return predictions
+
+
+class _Writer(Protocol):
+    def write(self, scored: Scored) -> Prediction:
+        """Write what there is to write of a film, and say where in its prediction."""
+        ...
 
 
 class _Pictures:
@@ -101,7 +120,7 @@ class _Pictures:
         self._spec = spec
         self._taken: Counter[str] = Counter()
 
-    def draw(self, scored: Scored) -> Prediction:
+    def write(self, scored: Scored) -> Prediction:
         """The prediction, with its picture's place if the film was scored."""
         from pneumoscope.explanation import save_explanation
 
@@ -116,6 +135,31 @@ class _Pictures:
         save_explanation(scored, self._spec, place)
         summary = prediction.saliency.model_copy(update={"heat_map": str(place)})
         return prediction.model_copy(update={"saliency": summary})
+
+
+class _Objects:
+    """Writes a report and an overlay per scored DICOM film into a folder."""
+
+    def __init__(self, folder: Path, spec: InputSpec) -> None:
+        self._folder = folder
+        self._spec = spec
+        self.refused: list[str] = []
+
+    def write(self, scored: Scored) -> Prediction:
+        from pneumoscope.clinical.identity import read_identity
+        from pneumoscope.clinical.results import results_of, write_results
+        from pneumoscope.errors import DicomError
+
+        prediction = scored.prediction
+        if prediction.probability is not None and scored.film is not None:
+            try:
+                if scored.film.metadata.kind != "dicom":
+                    raise DicomError(f"{prediction.file}: no DICOM film, so that there is no study for a report")
+                identity = read_identity(Path(prediction.file))
+                write_results(results_of(scored, self._spec, identity), self._folder)
+            except DicomError as error:
+                self.refused.append(str(error))
+        return prediction
 
 
 def _table(predictions: Sequence[Prediction]) -> Table:

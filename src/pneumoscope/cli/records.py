@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from pneumoscope.cli._options import AsJson, Database, command_group
-from pneumoscope.cli._output import require
+from pneumoscope.cli._output import require_extra
 from pneumoscope.errors import StoreError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def stats(
 
 
 def _open(store: str | None) -> Store:
-    require("sqlalchemy", "service")
+    require_extra("service", "sqlalchemy")
     from pneumoscope.service.store import Store
 
     return Store(store)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pneumoscope.cli._options import BundleName, Database, OperatingPointName
-from pneumoscope.cli._output import require
+from pneumoscope.cli._output import require_extra
 
 
 def serve(
@@ -30,7 +30,7 @@ def serve(
 
     Keys are made with `pneumoscope keys create`. The OpenAPI document is at /openapi.json.
     """
-    require("fastapi", "service")
+    require_extra("service", "fastapi")
 
     from pneumoscope.radiograph import Limits
     from pneumoscope.service.api import Settings

@@ -10,15 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
 from pneumoscope.bundle import InputSpec
 from pneumoscope.errors import OutputError
-from pneumoscope.explanation.overlay import COLOUR_MAP, overlay
+from pneumoscope.explanation.overlay import COLOUR_MAP, overlay, reduced
 from pneumoscope.scoring import RESEARCH_NOTICE, Prediction, Scored, percent, seen_square
 
-LONGEST_SIDE = 1024
-"""Films are reduced to this many pixels for the picture."""
 PANEL = 4.6
 """Width of each of the two panels in inches."""
 DPI = 130
@@ -38,7 +35,7 @@ def explanation_figure(scored: Scored, spec: InputSpec) -> Figure:
     """
     if scored.film is None or scored.saliency is None:
         raise ValueError("an explanation needs a film that was scored and kept")
-    pixels = _reduced(scored.film.pixels)
+    pixels = reduced(scored.film.pixels)
     height, width = pixels.shape
     panel_height = PANEL * min(1.6, height / width)
     figure = Figure(figsize=(2 * PANEL + 1.1, panel_height + 1.5), dpi=DPI, layout="constrained")
@@ -82,16 +79,6 @@ def save_explanation(scored: Scored, spec: InputSpec, path: Path) -> None:
             draft.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def _reduced(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    height, width = pixels.shape
-    share = LONGEST_SIDE / max(height, width)
-    if share >= 1:
-        return pixels
-    size = max(1, round(width * share)), max(1, round(height * share))
-    with Image.fromarray(pixels) as film:
-        return np.asarray(film.resize(size, Image.Resampling.BOX))
 
 
 def _title(prediction: Prediction) -> str:

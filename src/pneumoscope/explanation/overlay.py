@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from pneumoscope.bundle import InputSpec
 from pneumoscope.scoring import cell_coordinates, seen_square
@@ -15,8 +16,21 @@ COLOUR_MAP = "plasma"
 """Perceptually uniform, and without greys, so that it cannot be taken for film."""
 STRONGEST_ALPHA = 0.6
 """Opacity of the strongest evidence; the film stays visible beneath."""
+LONGEST_SIDE = 1024
+"""Pixels to which films are reduced for pictures."""
 UNSEEN_BRIGHTNESS = 0.5
 """Film that the crop kept from the network is darkened to this share."""
+
+
+def reduced(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The film (H, W) in [0, 1], no longer than :data:`LONGEST_SIDE` on either side."""
+    height, width = pixels.shape
+    share = LONGEST_SIDE / max(height, width)
+    if share >= 1:
+        return pixels
+    size = max(1, round(width * share)), max(1, round(height * share))
+    with Image.fromarray(pixels) as film:
+        return np.asarray(film.resize(size, Image.Resampling.BOX))
 
 
 def project(

@@ -4,6 +4,6 @@ from pneumoscope.radiograph.film import Metadata, Radiograph
 from pneumoscope.radiograph.geometry import fit
 from pneumoscope.radiograph.limits import Limits
 from pneumoscope.radiograph.read import read_radiograph
-from pneumoscope.radiograph.suitability import Finding, assess
+from pneumoscope.radiograph.suitability import Finding, assess, assess_header
 
-__all__ = ["Finding", "Limits", "Metadata", "Radiograph", "assess", "fit", "read_radiograph"]
+__all__ = ["Finding", "Limits", "Metadata", "Radiograph", "assess", "assess_header", "fit", "read_radiograph"]

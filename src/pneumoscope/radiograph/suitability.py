@@ -66,11 +66,12 @@ def assess(radiograph: Radiograph) -> tuple[Finding, ...]:
     Returns:
         The findings, refusals first; empty for a film without any.
     """
-    findings = [*_header(radiograph.metadata), *_looks(radiograph.pixels, radiograph.metadata)]
+    findings = [*assess_header(radiograph.metadata), *_looks(radiograph.pixels, radiograph.metadata)]
     return tuple(sorted(findings, key=lambda finding: not finding.refuses))
 
 
-def _header(known: Metadata) -> Iterator[Finding]:
+def assess_header(known: Metadata) -> Iterator[Finding]:
+    """The findings that need no pixels, in no order."""
     if known.frames > 1:
         yield Finding("multi-frame", f"The file holds {known.frames} pictures; give one film per file.", True)
     if known.kind != "dicom":
