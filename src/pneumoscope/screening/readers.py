@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pneumoscope.bundle import InputSpec
-from pneumoscope.radiograph.limits import MAX_BYTES
+from pneumoscope.radiograph import Limits
 from pneumoscope.scoring.prediction import Reason
 from pneumoscope.scoring.preparing import Prepared, prepare_content, prepare_file
 from pneumoscope.screening.sources import is_url, require_fsspec
@@ -134,7 +134,7 @@ def _fetched(url: str) -> bytes:
     for attempt in range(ATTEMPTS):
         try:
             with fsspec.open(url, "rb") as file:
-                content: bytes = file.read(MAX_BYTES + 1)
+                content: bytes = file.read(Limits().size + 1)
                 return content
         except FileNotFoundError:
             raise
