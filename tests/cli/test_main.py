@@ -10,7 +10,22 @@ from pneumoscope.cli.main import VERBS
 
 from .conftest import Command
 
-HEAVY = ("torch", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "pydicom", "PIL", "lightning", "kornia", "h5py")
+HEAVY = (
+    "torch",
+    "numpy",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "pydicom",
+    "PIL",
+    "lightning",
+    "kornia",
+    "h5py",
+    "openvino",
+    "pyarrow",
+    "ray",
+)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)])

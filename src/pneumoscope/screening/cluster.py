@@ -52,7 +52,9 @@ def score_on_cluster(
             ray.init(address=options.address, log_to_driver=False, logging_level=logging.WARNING)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        workers = options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        there = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
+        workers = options.workers or max(1, int(there))
         parts = ray.data.from_items([{"part": number} for number in pending], override_num_blocks=len(pending))
         done = parts.map_batches(
             _Worker,

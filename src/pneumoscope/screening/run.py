@@ -163,7 +163,7 @@ def _stoppable() -> Iterator[threading.Event]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()
-        signal.signal(number, before[number])  # a second one ends the process at once
+        signal.signal(number, before[signal.Signals(number)])  # a second one ends the process at once
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
