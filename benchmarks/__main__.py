@@ -8,7 +8,7 @@ import json
 import os
 import platform
 
-QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring")
+QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring", "dicom")
 """Run when none is named; ``study`` takes over half an hour, ``screening`` minutes, ``setup`` downloads everything."""
 ALL = (*QUICK, "screening", "study", "setup")
 

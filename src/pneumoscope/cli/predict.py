@@ -39,7 +39,7 @@ def predict(
     ] = None,
     runtime: RuntimeName = "openvino",
     precision: PrecisionName = "f32",
-    batch_size: BatchSize = 8,
+    batch_size: BatchSize = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """Score chest films: pneumonia, normal, or unsuitable, with probability and reasons.
