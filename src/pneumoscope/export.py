@@ -171,7 +171,8 @@ def _quantised(model: Any, bundle: Bundle, films: npt.NDArray[np.uint8]) -> Any:
     def closeness(compiled: Any, films: Iterable[tuple[npt.NDArray[np.uint8], float]]) -> tuple[float, list[float]]:
         logits = ((compiled({INPUT: film})["logit"], probability) for film, probability in films)
         shifts = [abs(float(bundle.spec.calibration.probability(logit)[0]) - known) for logit, known in logits]
-        return -float(np.quantile(shifts, PERCENTILE)), [-shift for shift in shifts]
+        # NNCF wants more to be better, and divides by what float32 reaches, which must not be 0.
+        return 1 - float(np.quantile(shifts, PERCENTILE)), [1 - shift for shift in shifts]
 
     return nncf.quantize_with_accuracy_control(
         model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def score_on_cluster(
         import ray
     except ImportError:
         raise ScreeningError("--engine ray needs Ray; install it with: pip install 'pneumoscope[cluster]'") from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use unless it is told not to
     started = not ray.is_initialized()
     try:
         if started:
