@@ -8,7 +8,7 @@ import json
 import os
 import platform
 
-QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring")
+QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring", "dicom")
 """Run when none is named. ``study`` and ``soak`` take half an hour, ``screening`` and ``node`` minutes, and ``setup``
 downloads everything."""
 ALL = (*QUICK, "screening", "serve", "soak", "node", "study", "setup")

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks._measure import best
 from pneumoscope.bundle import Bundle, BundleSpec, InputSpec, save_bundle
+from pneumoscope.export import load_nncf
 from pneumoscope.scoring import OpenVinoRuntime, TorchRuntime
 from pneumoscope.scoring.runtimes.layers import INPUT, Weights, describe
 from pneumoscope.scoring.runtimes.openvino import build_model
@@ -52,8 +53,7 @@ def _random_bundle(folder: Path) -> Bundle:
 
 
 def _openvino(bundle: Bundle, films: np.ndarray):
-    import nncf
-
+    nncf = load_nncf()
     for precision in ("f32", "bf16"):
         yield precision, OpenVinoRuntime(bundle, precision=precision)
     data = nncf.Dataset(list(films[:CALIBRATION, None]), lambda film: {INPUT: film})

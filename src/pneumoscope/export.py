@@ -114,6 +114,20 @@ def failed_gates(gates: Gates) -> str:
     return ", and ".join(failures)
 
 
+def load_nncf() -> Any:
+    """NNCF, quiet, and without its habit of reporting its use to its makers unless it is told not to.
+
+    Raises:
+        BundleError: it is not installed.
+    """
+    nncf = _library("nncf")
+    from openvino_telemetry import Telemetry
+
+    Telemetry().consent = False
+    nncf.set_log_level(logging.WARNING)
+    return nncf
+
+
 def _draw(cohort: Cohort | None, count: int, seed: int) -> tuple[Cohort | None, Cohort | None]:
     """So many films to set ranges with, and others to judge on; None where there are none."""
     if cohort is None:
@@ -141,11 +155,7 @@ def _graph(bundle: Bundle, engine: Engine) -> Any:
 
 def _quantised(model: Any, bundle: Bundle, films: npt.NDArray[np.uint8]) -> Any:
     """The graph in int8: ranges from the first half of the films (2 · N, S, S), accuracy control on the second."""
-    nncf = _library("nncf")
-    from openvino_telemetry import Telemetry
-
-    Telemetry().consent = False  # NNCF reports its use to its makers unless it is told not to
-    nncf.set_log_level(logging.WARNING)
+    nncf = load_nncf()
     # Films one by one, whatever number of them the graph is open to.
     ranges, control = np.split(films[:, None, None], 2)
     data = nncf.Dataset(ranges, lambda film: {INPUT: film})
@@ -161,7 +171,8 @@ def _quantised(model: Any, bundle: Bundle, films: npt.NDArray[np.uint8]) -> Any:
     def closeness(compiled: Any, films: Iterable[tuple[npt.NDArray[np.uint8], float]]) -> tuple[float, list[float]]:
         logits = ((compiled({INPUT: film})["logit"], probability) for film, probability in films)
         shifts = [abs(float(bundle.spec.calibration.probability(logit)[0]) - known) for logit, known in logits]
-        return -float(np.quantile(shifts, PERCENTILE)), [-shift for shift in shifts]
+        # NNCF wants more to be better, and divides by what float32 reaches, which must not be 0.
+        return 1 - float(np.quantile(shifts, PERCENTILE)), [1 - shift for shift in shifts]
 
     return nncf.quantize_with_accuracy_control(
         model,

@@ -32,4 +32,5 @@ def test_wrong_use(tiny_bundle: Bundle, tmp_path: Path, command: Command) -> Non
     refused(command("export", tiny_bundle.path, *out, "--precision", "f64"), "choose one of f32, bf16, int8")
     refused(command("export", tiny_bundle.path, *out, "--runtime", "tvm"), "choose one of openvino, onnx")
     refused(command("export", tiny_bundle.path, *out, "--precision", "int8"), "needs training films")
+    refused(command("export", tiny_bundle.path, *out, "--data", "x", "--split", "test"), "never on those of a test")
     assert not (tmp_path / "export").exists()

@@ -25,6 +25,9 @@ HEAVY = (
     "fastapi",
     "sqlalchemy",
     "streamlit",
+    "openvino",
+    "pyarrow",
+    "ray",
 )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from pneumoscope.bundle import Bundle
 from pneumoscope.screening import Options, RunFolder, screen
 
+psutil = pytest.importorskip("psutil", reason="psutil is not installed")
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
 
@@ -47,11 +46,10 @@ def test_a_killed_worker_changes_nothing(archive: Path, tiny_bundle: Bundle, tmp
 
     def kill_a_worker(done: int) -> None:
         if not killed:
-            from ray.util.state import list_actors
-
-            (actor, *_) = [found for found in list_actors() if found.state == "ALIVE" and found.pid]
-            killed.append(actor.pid)
-            os.kill(actor.pid, signal.SIGKILL)
+            ours = psutil.Process().children(recursive=True)
+            (worker, *_) = [child for child in ours if "_Worker" in " ".join(child.cmdline())]
+            killed.append(worker.pid)
+            worker.kill()
 
     options = Options(part_size=2, engine="ray", workers=2)
     summary = screen(str(archive), tiny_bundle, folder.path, options, progress=begin)  # type: ignore[arg-type]

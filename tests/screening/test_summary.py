@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -12,6 +12,7 @@ from pneumoscope.screening.parts import Moments
 counts = st.lists(st.integers(0, 1000), min_size=4, max_size=4).map(np.array)
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_stability_index_is_a_symmetric_distance(a: np.ndarray, b: np.ndarray) -> None:
     assert stability_index(a, b) == pytest.approx(stability_index(b, a))

@@ -10,7 +10,9 @@ import typer
 from pneumoscope.errors import CohortError, EvaluationError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Films scored at a time.")]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Films scored at a time.", show_default="by the number of processors")
+]
 BundleName = Annotated[str, typer.Option(metavar="NAME|DIR", help="The trained model.")]
 Columns = Annotated[
     str | None, typer.Option(metavar="COLUMN=HEADING,...", help="Headings of a CSV, such as path=Image,label=y.")

@@ -71,7 +71,7 @@ def evaluate(
     bootstrap: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the bootstrap.")] = 2000,
     runtime: RuntimeName = "openvino",
     precision: PrecisionName = "f32",
-    batch_size: BatchSize = 8,
+    batch_size: BatchSize = None,
 ) -> None:
     """Judge a model on films with labels: every figure with its 95% interval, and where it goes wrong.
 

@@ -36,7 +36,7 @@ def export(
     """
     from pneumoscope.bundle import load_bundle
     from pneumoscope.cli._output import print_json
-    from pneumoscope.errors import BundleError
+    from pneumoscope.errors import BundleError, CohortError
     from pneumoscope.export import Engine, Format, export_bundle
 
     for what, given, known in (("runtime", runtime, get_args(Engine)), ("precision", precision, get_args(Format))):
@@ -44,6 +44,8 @@ def export(
             raise BundleError(f"there is no {what} {given!r} to export to; choose one of {', '.join(known)}")
     model = load_bundle(bundle)
     cohort = None
+    if data and split == "test":
+        raise CohortError("--split test: an export is set and judged on training films, never on those of a test")
     if data:
         from pneumoscope.cohorts import load_cohort
 

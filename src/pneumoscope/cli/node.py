@@ -90,7 +90,7 @@ def node(
         others=others.value,
         tls=Tls(tls_certificate, tls_key, tls_authority) if tls_certificate and tls_key else None,
         operating_point=operating_point,
-        batch_size=batch_size,
+        batch_size=batch_size or 8,
         give_up_after=3600 * give_up_after,
     )
     _run(settings, bundle)

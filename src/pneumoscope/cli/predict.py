@@ -45,7 +45,7 @@ def predict(
         Path | None,
         typer.Option(metavar="DIR", help="Write a structured report and an overlay for each scored DICOM film."),
     ] = None,
-    batch_size: BatchSize = 8,
+    batch_size: BatchSize = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """Score chest films: pneumonia, normal, refer or unsuitable, with probability and reasons.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,16 @@ def score_on_cluster(
         import ray
     except ImportError:
         raise ScreeningError("--engine ray needs Ray; install it with: pip install 'pneumoscope[cluster]'") from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use unless it is told not to
     started = not ray.is_initialized()
     try:
         if started:
             ray.init(address=options.address, log_to_driver=False, logging_level=logging.WARNING)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        workers = options.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        there = ray.cluster_resources().get("CPU", 1)
+        workers = options.workers or max(1, int(there))
         parts = ray.data.from_items([{"part": number} for number in pending], override_num_blocks=len(pending))
         done = parts.map_batches(
             _Worker,

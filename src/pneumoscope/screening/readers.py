@@ -17,7 +17,7 @@ from pneumoscope.bundle import InputSpec
 from pneumoscope.radiograph import Limits
 from pneumoscope.scoring.prediction import Reason
 from pneumoscope.scoring.preparing import Prepared, prepare_content, prepare_file
-from pneumoscope.screening.sources import is_url, require_fsspec
+from pneumoscope.screening.sources import is_missing, is_url, require_fsspec
 
 if TYPE_CHECKING:
     from pneumoscope.scoring import Scored
@@ -95,9 +95,12 @@ def read_film(name: str, spec: InputSpec) -> Prepared:
     try:
         content = _fetched(name)
     except Exception as error:  # every protocol has failures of its own
-        missing = isinstance(error, FileNotFoundError)
-        code, what = ("missing", "there is no such file") if missing else (UNREACHABLE, "it could not be fetched")
-        reason = Reason(code=code, message=f"{what} ({type(error).__name__}: {error})")
+        if is_missing(error):
+            reason = Reason(code="missing", message="there is no such file; check the name")
+        else:
+            cause = error.__cause__ or error
+            message = f"it could not be fetched ({type(cause).__name__}: {cause}); the next run tries again"
+            reason = Reason(code=UNREACHABLE, message=message)
         return Prepared(_text(name), (reason,), time.perf_counter() - started, failed=True)
     return prepare_content(content, spec, name=_text(name), started=started)
 
@@ -136,10 +139,8 @@ def _fetched(url: str) -> bytes:
             with fsspec.open(url, "rb") as file:
                 content: bytes = file.read(Limits().size + 1)
                 return content
-        except FileNotFoundError:
-            raise
-        except Exception:
-            if attempt == ATTEMPTS - 1:
+        except Exception as error:  # every protocol has failures of its own
+            if is_missing(error) or attempt == ATTEMPTS - 1:
                 raise
             time.sleep(PAUSE * 2**attempt)
     raise AssertionError  # the loop returns or raises

@@ -73,9 +73,9 @@ def _remote(source: str, column: str) -> Iterable[str]:
             found = [path]
         else:
             found = system.find(path)
-    except FileNotFoundError:
-        raise CohortError(f"{source}: there is nothing of this name; check it") from None
     except Exception as error:  # every protocol has failures of its own
+        if is_missing(error):
+            raise CohortError(f"{source}: there is nothing of this name; check it") from None
         raise ScreeningError(f"{source}: cannot be listed ({type(error).__name__}: {error})") from None
     return (_url(system, name) for name in sorted(found) if _suffix(name) in SUFFIXES)
 
@@ -98,6 +98,17 @@ def _listed(source: str, text: str, column: str) -> list[str]:
 
 def _suffix(name: str) -> str:
     return PurePosixPath(name.split("?")[0] if is_url(name) else name).suffix.lower()
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether a server said that there is no such file. fsspec says so too of a web server that does not answer."""
+    if not isinstance(error, FileNotFoundError):
+        return False
+    cause = error.__cause__
+    status = getattr(cause, "status", None)
+    if status is not None:
+        return status in (404, 410)
+    return not (isinstance(cause, OSError) or type(cause).__module__.startswith("aiohttp"))
 
 
 def require_fsspec() -> Any:

@@ -76,6 +76,9 @@ def test_int8_is_judged_on_films_that_it_was_not_set_by(
     assert record.gates.films == 8
     assert record.gates.auc_loss is not None
     assert "nncf" in record.written_with
+    from openvino_telemetry import Telemetry
+
+    assert Telemetry().consent is False, "nothing is reported to anybody"
     runtime = open_runtime(tiny_bundle, str(tmp_path / "int8"))
     assert runtime.name.endswith("int8")
     films = smooth_films(3, record.size)
