@@ -59,7 +59,7 @@ def run() -> dict[str, float]:
             time.sleep(0.2)
         seconds = time.perf_counter() - started - down
         node.send_signal(signal.SIGTERM)
-        if node.wait(60):
+        if node.wait(300):
             raise RuntimeError(f"the node ended with status {node.returncode} when asked to end")
     archive.shutdown()
     reports = [times for (kind, _), times in got.items() if kind == EnhancedSRStorage]

@@ -45,7 +45,7 @@ def tool() -> Tool:
     def run(name: str, *arguments: str | Path) -> str:
         if shutil.which(name) is None:
             pytest.skip(f"{name} is not installed; `make peers` installs it")
-        ended = subprocess.run([name, *map(str, arguments)], capture_output=True, timeout=60, check=False)
+        ended = subprocess.run([name, *map(str, arguments)], capture_output=True, timeout=180, check=False)
         return (ended.stdout + ended.stderr).decode("utf-8", "replace")
 
     return run

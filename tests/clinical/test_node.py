@@ -117,7 +117,7 @@ def send(port: int, *films: Path, calling: str = "TESTER", called: str = "NODE")
         link.release()
 
 
-def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+def until(condition: Callable[[], Any], seconds: float = 180) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, "waited in vain"

@@ -100,7 +100,6 @@ def _run(settings: NodeSettings, bundle: str) -> None:
     import logging
     import signal
     import warnings
-    from threading import Event
 
     from pneumoscope.bundle import load_bundle
     from pneumoscope.clinical.node import Node
@@ -113,13 +112,13 @@ def _run(settings: NodeSettings, bundle: str) -> None:
         logging.getLogger(library).setLevel(logging.CRITICAL)
     log = logging.getLogger("pneumoscope.node")
     log.setLevel(logging.INFO)
-    ended = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    # Before any thread starts, so that all inherit it and the signal waits for this one.
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     predictor = Predictor(load_bundle(bundle), operating_point=settings.operating_point, batch_size=settings.batch_size)
     with Node(settings, predictor) as running:
         log.info("listening as %s on %s:%d. %s", settings.aet, settings.host, running.port, RESEARCH_NOTICE)
-        ended.wait()
+        signal.sigwait(ends)
         log.info("ending; what is unfinished goes on at the next start")
 
 
