@@ -166,17 +166,17 @@ def test_the_command_finishes_what_it_accepted(tmp_path: Path) -> None:
         reader = threading.Thread(target=read)
         reader.start()
         try:
-            wait_for(lambda: any("running on" in line["event"] for line in lines) or service.poll() is not None, 120)
+            wait_for(lambda: any("running on" in line["event"] for line in lines) or service.poll() is not None, 300)
             assert service.poll() is None, lines
             started = next(line["event"] for line in lines if "running on" in line["event"])
             base = started.split()[3]
             with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(requests.post, f"{base}/v1/predictions", files=films(*[film] * 4), timeout=120)
-                wait_for(lambda: "waiting_films 4" in requests.get(f"{base}/metrics").text or answer.done())
+                answer = pool.submit(requests.post, f"{base}/v1/predictions", files=films(*[film] * 4), timeout=300)
+                wait_for(lambda: "waiting_films 4" in requests.get(f"{base}/metrics").text or answer.done(), 300)
                 service.send_signal(signal.SIGTERM)
                 assert answer.result().status_code == 200
             assert len(answer.result().json()["predictions"]) == 4
-            assert service.wait(60) in (0, -signal.SIGTERM)
+            assert service.wait(300) in (0, -signal.SIGTERM)
         finally:
             service.kill()
             reader.join(30)

@@ -106,8 +106,8 @@ def test_films_from_drop_to_verdict(page: Any, address: tuple[str, Path]) -> Non
     size = page.locator(".viewer canvas").evaluate("canvas => canvas.width * canvas.height")
     assert page.locator(".viewer canvas").evaluate(darkest) == 255 * size - before
 
-    page.get_by_label("Reviewer").fill("Dr. A")
-    page.get_by_label("Comment").fill("an old scar")
+    page.get_by_role("textbox", name="Reviewer").fill("Dr. A")
+    page.get_by_role("textbox", name="Comment").fill("an old scar")
     page.get_by_role("button", name="Disagree").click()
     page.get_by_text("an old scar").wait_for()
     store = Store(state=state)
