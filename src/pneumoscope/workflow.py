@@ -216,9 +216,14 @@ def judge_bundle(bundle: Bundle, cohort: Cohort, folder: Path, *, overwrite: boo
     (split,) = cohort.splits
     evaluation = evaluate(predictions, bundle.spec, data=f"{cohort.name}, split {split}")
     write_evaluation(folder, evaluation, predictions, cohort, predictor, overwrite=overwrite)
-    metrics = {**bundle.spec.metrics, f"{cohort.name}/{split}": evaluation.headline()}
-    write_spec(bundle.spec.model_copy(update={"metrics": metrics}), bundle.path)
+    record_figures(bundle, evaluation, f"{cohort.name}/{split}")
     return evaluation
+
+
+def record_figures(bundle: Bundle, evaluation: Evaluation, films: str) -> None:
+    """Write the main figures of an evaluation into the bundle and its card, under the name of the films."""
+    metrics = {**bundle.spec.metrics, films: evaluation.headline()}
+    write_spec(bundle.spec.model_copy(update={"metrics": metrics}), bundle.path)
 
 
 def _parts(cohort: Cohort, recipe: Recipe) -> dict[str, Cohort]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumoscope.bundle import Bundle
+from pneumoscope.bundle import Bundle, copy_bundle, load_bundle
 from pneumoscope.evaluation import Evaluation
 
 from .conftest import Command, refused
@@ -66,6 +66,14 @@ def test_json_report_and_comparison(
     (by_aetiology,) = found.subgroups
     assert [(group.value, group.films) for group in by_aetiology.groups] == [("normal", 4), ("virus", 4)]
     assert {path.stem for path in (out / "figures").glob("*.svg")} == FIGURES | {"subgroups"}
+
+
+def test_figures_go_into_the_bundle(films: Path, tiny_bundle: Bundle, tmp_path: Path, command: Command) -> None:
+    made = copy_bundle(tiny_bundle, tmp_path / "made")
+    said = command("evaluate", made.path, "--data", films, "--record", "--bootstrap", "100")
+    assert said.status == 0, said.err
+    (figures,) = load_bundle(made.path).spec.metrics.values()
+    assert (figures["films"], figures["operating_point"]) == (8, "half")
 
 
 def test_worse_films_and_heat_maps(films: Path, tiny_bundle: Bundle, tmp_path: Path, command: Command) -> None:

@@ -64,6 +64,9 @@ def evaluate(
     operating_point: OperatingPointName = None,
     error_rate: ErrorRate = None,
     prevalence: Prevalence = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the main figures into the bundle and its card.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an evaluation that is in DIR.")] = False,
     columns: Columns = None,
     preset: Preset = None,
@@ -119,6 +122,10 @@ def evaluate(
     found = found.model_copy(update=tests.run(trained, predictor, cohort, predictions, judged_as))
     if out:
         write_evaluation(out, found, predictions, cohort, predictor, overwrite=overwrite)
+    if record:
+        from pneumoscope.workflow import record_figures
+
+        record_figures(trained, found, f"{cohort.name}/{split}")
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
