@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
@@ -61,7 +62,7 @@ def test_onnx_runtime_answers_the_same(bundle: Bundle, tmp_path: Path) -> None:
 
 
 def test_int8_is_judged_on_films_that_it_was_not_set_by(
-    tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attentive_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("nncf", reason="NNCF is not installed")
     monkeypatch.setattr("pneumoscope.export.CALIBRATION_FILMS", 8)
@@ -70,7 +71,7 @@ def test_int8_is_judged_on_films_that_it_was_not_set_by(
     monkeypatch.setattr("pneumoscope.export.MOST_PROBABILITY_SHIFT", 1.0)
     cohort = _cohort(tmp_path / "films", 24)
     record = export_bundle(
-        tiny_bundle, tmp_path / "int8", engine="openvino", precision="int8", cohort=cohort, past_gates=True
+        attentive_bundle, tmp_path / "int8", engine="openvino", precision="int8", cohort=cohort, past_gates=True
     )
     assert record.gates is not None
     assert record.gates.films == 8
@@ -79,13 +80,16 @@ def test_int8_is_judged_on_films_that_it_was_not_set_by(
     from openvino_telemetry import Telemetry
 
     assert Telemetry().consent is False, "nothing is reported to anybody"
-    runtime = open_runtime(tiny_bundle, str(tmp_path / "int8"))
+    runtime = open_runtime(attentive_bundle, str(tmp_path / "int8"))
     assert runtime.name.endswith("int8")
     films = smooth_films(3, record.size)
-    expected = OpenVinoRuntime(tiny_bundle).run(films)
-    assert_allclose(runtime.run(films).embedding, expected.embedding, rtol=0, atol=0.1 * expected.embedding.max())
+    expected = OpenVinoRuntime(attentive_bundle).run(films)
+    likeness = np.corrcoef(runtime.run(films).embedding.ravel(), expected.embedding.ravel())[0, 1]
+    assert likeness > 0.9
     with pytest.raises(CohortError, match="22 are needed"):
-        export_bundle(tiny_bundle, tmp_path / "few", engine="openvino", precision="int8", cohort=cohort.take(range(21)))
+        export_bundle(
+            attentive_bundle, tmp_path / "few", engine="openvino", precision="int8", cohort=cohort.take(range(21))
+        )
 
 
 def test_a_failed_gate_writes_nothing(tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
