@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ from pneumoscope.scoring import Predictor, Scored
 from .quick import chest_film, quick_predictor
 
 Tool = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What pynetdicom leaves to the garbage collector goes here, and not in the midst of a test of something else."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def test_every_row_of_the_ablations_is_a_recipe_that_differs_as_it_says() -> Non
     table = load_table(file)
     recipes = row_recipes(table, file)
     base = recipes["base"]
-    assert base.input.size == 128
+    assert base.input.size == 96
     assert [phase.epochs for phase in base.phases] == [2]
     shipped = load_recipe(RECIPES / "pneumoniamnist.toml")
     assert set(differences(base, shipped)) == {"input.size", "phases.1.epochs"}
