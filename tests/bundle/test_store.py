@@ -22,6 +22,9 @@ from pneumoscope.bundle import (
     save_bundle,
 )
 from pneumoscope.errors import BundleError, OutputError
+from pneumoscope.training.recipe import load_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 @pytest.fixture
@@ -86,11 +89,18 @@ def test_bundles_are_found_by_name_and_by_path(
         load_bundle("nowhere")
 
 
-def test_the_shipped_default_is_whole() -> None:
-    bundle = load_bundle("default")
-    assert bundle.sha256 == bundle.spec.weights_sha256
-    assert (bundle.path / "CARD.md").read_text(encoding="utf-8") == render_card(bundle.spec)
-    assert bundle.spec.metrics, "a shipped model says how good it is"
+@pytest.mark.parametrize("name", ["default", "pneumoniamnist", "child", "adult"])
+def test_each_model_of_ours_is_whole(name: str) -> None:
+    bundle = load_bundle(name)
+    spec = bundle.spec
+    assert bundle.sha256 == spec.weights_sha256
+    assert (bundle.path / "CARD.md").read_text(encoding="utf-8") == render_card(spec)
+    assert spec.metrics, "a model of ours says how good it is"
+    assert spec.conformal is not None, "it refers films that it cannot decide on"
+    assert bundle.training_films is not None, "it refuses films unlike those it learnt on"
+    assert spec.ages is not None
+    recipe = load_recipe(RECIPES / f"{spec.name}.toml")
+    assert spec.recipe == recipe.model_dump(mode="json"), "the recipe in the repository is the one that trained it"
 
 
 def test_nothing_is_overwritten_or_half_written(tiny_bundle: Bundle, tmp_path: Path) -> None:

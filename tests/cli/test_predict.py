@@ -95,7 +95,9 @@ def test_the_shipped_model_is_the_default(verb: str, data_dir: Path, tmp_path: P
     assert ended.status == 0
     if verb == "predict":
         (row,) = json.loads(ended.out)
-        assert row["model"]["name"] == "pneumoniamnist"
+        assert row["model"]["name"] == "cross-domain"
         assert row["probability"] > 0.9, "radiologists saw lung opacity on this film"
-        assert row["decision"] == "refer", "of an adult, on whom a model of children decides nothing"
-        assert [reason["code"] for reason in row["reasons"]] == ["outside-ages", "at-or-above-threshold"]
+        assert row["decision"] == "pneumonia"
+        assert [reason["code"] for reason in row["reasons"]] == ["at-or-above-threshold"]
+        (row,) = json.loads(command(verb, film, "--bundle", "child", "--json").out)
+        assert row["decision"] != "pneumonia", "of an adult, on whom a model of children decides nothing"

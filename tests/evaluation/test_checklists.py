@@ -1,23 +1,26 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pneumoscope.bundle import load_bundle
 from pneumoscope.cohorts import Cohort
 from pneumoscope.evaluation import Evaluation, evaluate, score_cohort
 from pneumoscope.evaluation.checklists import GUIDELINES, checklists_markdown, fill_checklists
 from pneumoscope.evaluation.facts import gather
 from pneumoscope.evaluation.summary import summarise
 from pneumoscope.scoring import Predictor
+from pneumoscope.training.recipe import load_recipe
 
 TRIPOD = (
     "1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16 17 "
     "18a 18b 18c 18d 18e 18f 19 20a 20b 20c 21 22 23a 23b 24 25 26 27a 27b 27c"
 )
 """The items of the paper, in its order."""
+
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 @pytest.fixture
@@ -69,8 +72,8 @@ def test_facts_are_those_of_the_run(judged: tuple) -> None:
     assert f"{found.roc_auc.text()}" in facts["performance"]
     assert facts["training_data"] == facts["external"] == facts["shift"] == facts["subgroups"] == ""
     data = ({"name": "ours", "split": "train", "films": 200, "pneumonia": 150, "sha256": "ef" * 32},)
-    shipped = load_bundle("default").spec
-    known = facts_of(*judged, data=data, recipe=shipped.recipe, ages=(1.0, 5.0), initial_weights={"source": "a.h5"})
+    recipe = load_recipe(RECIPES / "pneumoniamnist.toml").model_dump(mode="json")
+    known = facts_of(*judged, data=data, recipe=recipe, ages=(1.0, 5.0), initial_weights={"source": "a.h5"})
     assert known["training_data"] == "Development: ours train: 200 films, 150 with pneumonia."
     assert known["data_hashes"] == f"ours train: SHA-256 {'ef' * 32}."
     assert known["external"].startswith("Internal: ")

@@ -35,7 +35,7 @@ SPEC = "bundle.json"
 CARD = "CARD.md"
 SHIPPED = Path(__file__).parent / "models"
 """Bundles that travel inside the package."""
-DEFAULT = "pneumoniamnist"
+DEFAULT = "cross-domain"
 """The bundle that the name ``default`` stands for."""
 
 
