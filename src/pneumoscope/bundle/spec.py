@@ -124,7 +124,9 @@ class BundleSpec(_Part):
     default_operating_point: str = "half"
     conformal: Conformal | None = Field(None, description="which films are referred as uncertain; null refers none")
     recipe: dict[str, Any] | None = Field(None, description="the recipe that trained it, whole")
-    data: tuple[dict[str, Any], ...] = Field((), description="each source: name, SHA-256, films, split")
+    data: tuple[dict[str, Any], ...] = Field(
+        (), description="what trained, then what validated: name, SHA-256, films, split"
+    )
     initial_weights: dict[str, Any] | None = Field(None, description="the weights training started from")
     suitability: Suitability = Suitability()
     metrics: dict[str, Any] = Field(default_factory=dict, description="figures with intervals, by data set")

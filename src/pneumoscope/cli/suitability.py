@@ -39,7 +39,7 @@ def fit_suitability(
     """Teach a model what its training films look like, so that it refuses films that are unlike them.
 
     The split train of the films describes them; the threshold is chosen on films of the split val, of other
-    patients, for 1% false refusals. Labels are not needed. Use the films that the model was trained on.
+    patients, for half a percent of false refusals. Labels are not needed. Use the films that the model was trained on.
     """
     from pneumoscope.bundle import copy_bundle, load_bundle
     from pneumoscope.workflow import fit_suitability as fit

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from pneumoscope.bundle import Gaussian, Suitability, TrainingFilms, layout_of, rooted
 from pneumoscope.errors import CohortError
 
-FALSE_REFUSALS = 0.01
-"""Share of suitable films that may be refused."""
+FALSE_REFUSALS = 0.005
+"""Share of suitable films that may be refused. Films of a hospital that a model has not seen are refused more often."""
 EMBEDDING_AXES = 64
 LAYOUT_AXES = 24
 LEAST_TRAINING = 200
 """Training films below which their spread is not known well enough."""
-LEAST_VALIDATION = round(1 / FALSE_REFUSALS)
+LEAST_VALIDATION = 100
 """Validation films below which the share of false refusals cannot be chosen."""
 
 
