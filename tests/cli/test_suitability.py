@@ -57,7 +57,7 @@ def test_fit_then_count(
     rule = load_bundle(tmp_path / "fitted").spec.suitability
     assert "210 of 210 training films" in rule.fitted_on
     assert "110 of 120 validation films" in rule.chosen_on, "films of training patients choose nothing"
-    assert "of which 1 are refused" in rule.chosen_on
+    assert "of which 0 are refused" in rule.chosen_on
     assert tiny_bundle.spec.suitability.threshold is None
 
     asked = ("suitability", "table", tmp_path / "fitted", "--data", films, "--drawn", 2, "--changed", 3)

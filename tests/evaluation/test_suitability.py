@@ -36,7 +36,7 @@ def test_wrong_films_are_refused_with_the_right_reason() -> None:
     known = fit_training_films(training, _embedding(training))
     rule = choose_suitability(known, validation, _embedding(validation), fitted_on="a", chosen_on="b")
     assert rule.false_refusals == 0.005
-    assert known.compare(validation, _embedding(validation)).refused(rule.threshold).sum() == 3
+    assert known.compare(validation, _embedding(validation)).refused(rule.threshold).sum() == 1
 
     def findings(films: np.ndarray) -> list[list[str]]:
         found = known.compare(films, _embedding(films)).findings(rule.threshold, rule.mirrored)
