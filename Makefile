@@ -29,7 +29,7 @@ docs: $(VENV)/installed
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks
+	PNEUMOSCOPE_KERAS_PEER=1 $(BIN)/python -m benchmarks --write docs/benchmarks.md
 
 # Programs that tests run beside ours where they are installed; needs root, on Debian.
 peers:

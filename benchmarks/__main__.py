@@ -7,32 +7,69 @@ import importlib
 import json
 import os
 import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring", "dicom")
 """Run when none is named. ``study`` and ``soak`` take half an hour, ``screening`` and ``node`` minutes, and ``setup``
 downloads everything."""
 ALL = (*QUICK, "screening", "serve", "soak", "node", "study", "setup")
+LIBRARIES = ("pneumoscope", "torch", "openvino", "onnxruntime", "nncf", "keras", "captum")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}; default: {', '.join(QUICK)}")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
+    parser.add_argument("--write", type=Path, metavar="FILE.md", help="also write a page, anew after each benchmark")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in ALL]
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}")
-    results = {
-        "machine": {"processor": platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    }
+    machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+    results: dict[str, Any] = {"machine": machine | {name: version(name) for name in LIBRARIES}}
+    pages = []
     for name in options.names or QUICK:
-        results[name] = importlib.import_module(f"benchmarks.{name}").run()
+        module = importlib.import_module(f"benchmarks.{name}")
+        results[name] = module.run()
+        pages.append(_section(name, module.__doc__ or "", results[name]))
+        if options.write:
+            options.write.write_text(_page(results["machine"], pages), encoding="utf-8")
         if not options.json:
             print(name)
             for key, value in results[name].items():
-                print(f"  {key:<42} {value:>10.3g}" if isinstance(value, float) else f"  {key:<42} {value:>10}")
+                print(f"  {key:<60} {_shown(value):>16}")
     if options.json:
         print(json.dumps(results, indent=2))
+
+
+def _shown(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _page(machine: dict[str, Any], sections: list[str]) -> str:
+    what = ", ".join(f"{name} {value}" for name, value in machine.items())
+    return (
+        "# Benchmarks\n\nWritten by `make bench`; each section is one run, `python -m benchmarks NAME`. Rates are "
+        f"medians of the runs, spreads go from the slowest to the fastest.\n\nMachine and versions: {what}.\n\n"
+        + "\n".join(sections)
+    )
+
+
+def _section(name: str, words: str, results: dict[str, float | str]) -> str:
+    rows = "".join(f"| {key} | {_shown(value)} |\n" for key, value in results.items())
+    return f"## {name}\n\n{words.strip()}\n\n| What | Figure |\n|---|---|\n{rows}"
+
+
+def _processor() -> str:
+    """As the system names it: Python's own answer is empty on many."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -35,12 +36,29 @@ def process(command: Sequence[str | Path], **options: Any) -> Cost:
     return Cost(seconds, usage.ru_maxrss / scale)
 
 
-def best(function: Callable[[], Any], repeats: int = 5) -> float:
-    """Seconds of the fastest of several calls, after one that warms up."""
-    function()
+class Times(NamedTuple):
+    """Seconds that several runs of one thing took."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Of the runs."""
+        return statistics.median(self.seconds)
+
+    def rate(self, count: int, what: str) -> dict[str, float | str]:
+        """So many things a second: the median, and from the slowest run to the fastest."""
+        slowest, fastest = count / max(self.seconds), count / min(self.seconds)
+        return {f"{what}, films/s": count / self.median, f"{what}, spread": f"{slowest:.3g} to {fastest:.3g}"}
+
+
+def timed(function: Callable[[], Any], repeats: int = 5, *, warm: bool = True) -> Times:
+    """Time several calls, after one that warms up where asked."""
+    if warm:
+        function()
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
         function()
         times.append(time.perf_counter() - started)
-    return min(times)
+    return Times(tuple(times))

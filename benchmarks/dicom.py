@@ -25,9 +25,8 @@ def run() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         paths = [_write(Path(folder) / f"{number:04d}.dcm", number) for number in range(FILMS)]
         started = time.perf_counter()
-        scored = sum(
-            one.prediction.logit is not None for one in Predictor(bundle, runtime=runtime).predict_files(paths)
-        )
+        predictor = Predictor(bundle, runtime=runtime, refuse_unlike=False)
+        scored = sum(one.prediction.logit is not None for one in predictor.predict_files(paths))
         seconds = time.perf_counter() - started
         assert scored == FILMS
         steps = _steps(paths[:SAMPLE], OpenVinoRuntime(bundle, threads=1), bundle.spec.input.size)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._measure import best
+from benchmarks._measure import Times, timed
 from pneumoscope.bundle import Bundle, BundleSpec, InputSpec, save_bundle
 from pneumoscope.export import load_nncf
 from pneumoscope.scoring import OpenVinoRuntime, TorchRuntime
@@ -21,24 +21,26 @@ SIDE, FILMS, CALIBRATION = 299, 16, 8
 """The int8 ranges need not be good ones here: the time does not depend on them."""
 
 
-def run() -> dict[str, float]:
+def run() -> dict[str, float | str]:
     """Films per second of each, and ratios to PyTorch and ONNX Runtime in float32."""
     films = np.random.default_rng(0).integers(0, 256, (FILMS, 1, SIDE, SIDE), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         bundle = _random_bundle(Path(folder) / "random")
-        seconds = {
-            f"openvino {precision}": best(lambda runtime=runtime: runtime.run(films))
+        taken: dict[str, Times] = {
+            f"openvino {precision}": timed(lambda runtime=runtime: runtime.run(films))
             for precision, runtime in _openvino(bundle, films)
         }
         torch = TorchRuntime(bundle, device="cpu")
-        seconds["torch f32"] = best(lambda: torch.run(films))
+        taken["torch f32"] = timed(lambda: torch.run(films))
         session = _onnx_session(bundle)
-        seconds["onnxruntime f32"] = best(lambda: session.run(None, {INPUT: films}))
-    results = {f"{name}, films/s": FILMS / taken for name, taken in seconds.items()}
+        taken["onnxruntime f32"] = timed(lambda: session.run(None, {INPUT: films}))
+    results: dict[str, float | str] = {}
+    for name, times in taken.items():
+        results |= times.rate(FILMS, name)
     for peer in ("torch f32", "onnxruntime f32"):
-        for name in seconds:
+        for name in taken:
             if name.startswith("openvino"):
-                results[f"{name}, times faster than {peer}"] = seconds[peer] / seconds[name]
+                results[f"{name}, times faster than {peer}"] = taken[peer].median / taken[name].median
     return results
 
 

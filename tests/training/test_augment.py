@@ -81,6 +81,17 @@ def test_flip_mirrors_left_and_right(films: torch.Tensor) -> None:
     torch.testing.assert_close(build_augmentation(Augmentation(flip=1))(films), films.flip(3))
 
 
+def test_stretch_changes_width_and_keeps_height() -> None:
+    torch.manual_seed(0)
+    square = torch.zeros(64, 1, 64, 64)
+    square[:, :, 16:48, 16:48] = 1.0
+    stretched = build_augmentation(Augmentation(stretch=0.3))(square)
+    heights, widths = stretched[:, 0, :, 32].sum(1), stretched[:, 0, 32].sum(1)
+    torch.testing.assert_close(heights, torch.full((64,), 32.0), atol=1.0, rtol=0)
+    assert 32 * 0.68 < float(widths.min()) < 26
+    assert 38 < float(widths.max()) < 32 * 1.32
+
+
 def test_gamma_keeps_black_and_white_and_order(films: torch.Tensor) -> None:
     ramp = torch.linspace(0, 1, 50).view(1, 1, 1, 50).repeat(4, 1, 1, 1)
     curved = LogGamma(1.0)(ramp)

@@ -25,7 +25,10 @@ def _group() -> None:
 @app.command()
 def table(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE.toml", help="ablations, or a table of your own.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.toml", help="ablations, child-choices, or a table of your own.", show_default=False
+        ),
     ],
     data: Data,
     weights: Annotated[
@@ -132,4 +135,4 @@ def _file(name: str) -> Path:
     for folder in (package / "recipes", package.parents[1] / "recipes"):
         if (found := folder / f"{name}.toml").is_file():
             return found
-    raise RecipeError(f"there is no table {name!r}; name ablations, or a file that ends in .toml")
+    raise RecipeError(f"there is no table {name!r}; name ablations, child-choices, or a file that ends in .toml")

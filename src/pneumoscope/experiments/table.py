@@ -92,7 +92,9 @@ class Table(Section):
     bootstrap: int = Field(2000, ge=100, description="resamples")
     budget: Budget
     folds: tuple[Fold, ...] = Field(min_length=1)
-    shift: Augmentation = Field(description="changes to held-out films, the same for every row")
+    shift: Augmentation = Field(
+        Augmentation(), description="changes to the held-out films of unseen patients, the same for every row"
+    )
     recipe: dict[str, Any] = Field({}, description="keys of the base recipe that differ in every row")
     rows: tuple[Row, ...] = Field(min_length=1)
     combinations: tuple[Combination, ...] = ()

@@ -98,6 +98,10 @@ def build_augmentation(settings: Augmentation) -> nn.Module:
     steps: list[nn.Module] = []
     if settings.flip:
         steps.append(K.RandomHorizontalFlip(p=settings.flip))
+    if settings.stretch:
+        # Collections differ in how far their films were squashed into a square, and sick and healthy within one.
+        width = (1 - settings.stretch, 1 + settings.stretch, 1.0, 1.0)
+        steps.append(K.RandomAffine(degrees=0, scale=width, p=1.0))
     if settings.rotation or settings.shift or settings.scale:
         steps.append(
             K.RandomAffine(

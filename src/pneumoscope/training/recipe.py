@@ -86,6 +86,7 @@ class Augmentation(Section):
     rotation: float = Field(0.0, ge=0, le=180, description="up to so many degrees either way")
     shift: Share = Field(0.0, description="up to this share of the side, each way")
     scale: Share = Field(0.0, description="zoom between 1 − s and 1 + s")
+    stretch: Share = Field(0.0, description="width against height, between 1 − s and 1 + s")
     brightness: Share = Field(0.0, description="add up to ± this much")
     contrast: Share = Field(0.0, description="stretch about the mean by 1 ± this much")
     gamma: float = Field(0.0, ge=0, le=2, description="exponent between e^-g and e^g")
