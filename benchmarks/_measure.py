@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import statistics
 import subprocess
@@ -34,6 +35,12 @@ def process(command: Sequence[str | Path], **options: Any) -> Cost:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with status {child.returncode}")
     scale = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
     return Cost(seconds, usage.ru_maxrss / scale)
+
+
+def run_benchmark(name: str) -> tuple[str, dict[str, float | str]]:
+    """What a benchmark's module says that it measures, and its figures."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    return module.__doc__ or "", module.run()
 
 
 class Times(NamedTuple):
