@@ -52,7 +52,8 @@ class ImageError(PneumoscopeError):
     """
 
     def __init__(self, message: str, *, code: str = "unreadable") -> None:
-        super().__init__(message)
+        # A damaged file's own words may be in it; a line break among them would forge a line of a log.
+        super().__init__("".join(letter if letter.isprintable() else " " for letter in message))
         self.code = code
 
 

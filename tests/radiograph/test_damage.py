@@ -90,3 +90,10 @@ def test_changed_bytes(kind: str, data: st.DataObject) -> None:
 def test_cut_off_files(kind: str, data: st.DataObject) -> None:
     content = WHOLE[kind]
     check(content[: data.draw(st.integers(0, len(content) - 1))])
+
+
+def test_a_line_break_in_the_header_forges_no_line_of_a_log() -> None:
+    damaged = WHOLE["DICOM RLE"].replace(b"1.2.840.10008.1.2.5", b"1.2\n840.10008.1.2.5")
+    with pytest.raises(ImageError, match="1.2 840.10008.1.2.5") as caught:
+        read_radiograph(damaged, name="film")
+    assert str(caught.value).isprintable()
