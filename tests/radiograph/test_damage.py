@@ -94,6 +94,6 @@ def test_cut_off_files(kind: str, data: st.DataObject) -> None:
 
 def test_a_line_break_in_the_header_forges_no_line_of_a_log() -> None:
     damaged = WHOLE["DICOM RLE"].replace(b"1.2.840.10008.1.2.5", b"1.2\n840.10008.1.2.5")
-    with pytest.raises(ImageError, match="1.2 840.10008.1.2.5") as caught:
+    with pytest.raises(ImageError, match=r"1\.2 840\.10008") as caught:
         read_radiograph(damaged, name="film")
     assert str(caught.value).isprintable()
