@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests read real films from here where the folder exists; without it they skip with a reason.
 TEST_DATA ?= $(wildcard ../shared/data)
 
-.PHONY: demo test lint docs bench peers clean
+.PHONY: demo test lint audit docs bench peers clean
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,13 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --severity-level medium src
+
+# Known holes in what we stand on; asks the package index, so it is no part of the tests.
+audit:
+	$(PYTHON) -m venv .bench/audit
+	.bench/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.bench/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 docs: $(VENV)/installed
 	$(BIN)/mkdocs build --strict

@@ -19,11 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import requests
 from PIL import Image
 
-SIDE = 224
+from benchmarks._films import chest_films
+
+FILMS = 32
 
 
 @dataclass
@@ -51,11 +54,14 @@ class Answers:
         return float(np.percentile(self.seconds[kind], 100 * share))
 
 
-def film(number: int) -> bytes:
-    """A grey film of 224 pixels, each another one."""
-    noise = np.random.default_rng(number).integers(40, 216, (28, 28), dtype=np.uint8)
+def films() -> list[bytes]:
+    """Chest films of 224 pixels as PNG files."""
+    return [_png(film) for film in chest_films(FILMS)]
+
+
+def _png(film: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    Image.fromarray(film).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -28,9 +28,7 @@ def run() -> dict[str, float | str]:
         paths = write_films(Path(folder), FILMS)
         taken: dict[str, Times] = {}
         for engine, precision in (("openvino", "f32"), ("openvino", "bf16"), ("torch", "f32")):
-            runtime = open_runtime(bundle, engine, precision=precision)
-            # Made-up films are unlike any that a model learnt on; refused, they would get no heat map.
-            predictor = Predictor(bundle, runtime=runtime, refuse_unlike=False)
+            predictor = Predictor(bundle, runtime=open_runtime(bundle, engine, precision=precision))
             taken[f"{engine} {precision}"] = timed(lambda own=predictor: _score(own, paths), REPEATS, warm=False)
         if os.environ.get("PNEUMOSCOPE_KERAS_PEER"):
             taken["keras, score alone"], taken["keras, score and Grad-CAM"] = keras_times(paths)

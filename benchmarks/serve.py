@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks._service import ask, capacity, film, service
+from benchmarks._service import FILMS, ask, capacity, films, service
 
 RATE = 10
 SECONDS = 30
@@ -10,11 +10,11 @@ SECONDS = 30
 
 def run() -> dict[str, float]:
     """Milliseconds, requests a second, and MB."""
-    films = [film(number) for number in range(32)]
+    chest = films()
     with service() as target:
-        ask(target, RATE, 3, lambda number: ("film", films[number % 32]))
-        answers = ask(target, RATE, SECONDS, lambda number: ("film", films[number % 32]))
-        most = capacity(target, SECONDS, films)
+        ask(target, RATE, 3, lambda number: ("film", chest[number % FILMS]))
+        answers = ask(target, RATE, SECONDS, lambda number: ("film", chest[number % FILMS]))
+        most = capacity(target, SECONDS, chest)
         return {
             f"p50 at {RATE} requests/s, ms": 1000 * answers.percentile("film", 0.5),
             f"p95 at {RATE} requests/s, ms": 1000 * answers.percentile("film", 0.95),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from benchmarks._service import ask, capacity, film, service
+from benchmarks._service import FILMS, ask, capacity, films, service
 
 MINUTES = 30
 PIECES = 10
@@ -13,7 +13,7 @@ MALFORMED, HUGE = 0.01, 0.001
 
 def run() -> dict[str, float]:
     """Counts, memory at the first and the last tenth of the time, and files that were left behind."""
-    films = [film(number) for number in range(32)]
+    chest = films()
     huge = bytes(101 << 20)
     draw = random.Random(0)
 
@@ -21,10 +21,10 @@ def run() -> dict[str, float]:
         chance = draw.random()
         if chance < HUGE:
             return "huge", huge
-        return ("malformed", films[0][:200]) if chance < HUGE + MALFORMED else ("good", films[number % 32])
+        return ("malformed", chest[0][:200]) if chance < HUGE + MALFORMED else ("good", chest[number % FILMS])
 
     with service() as target:
-        rate = 0.9 * capacity(target, 30, films)
+        rate = 0.9 * capacity(target, 30, chest)
         good = wrong = others = 0
         memory = []
         for _ in range(PIECES):

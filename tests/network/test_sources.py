@@ -82,18 +82,21 @@ def test_names_on_the_hub(tmp_path: Path, colour: dict[str, torch.Tensor], monke
     save_file(colour, path)
     asked = []
 
-    def download(name: str, file: str) -> str:
-        asked.append((name, file))
+    def download(name: str, file: str, *, revision: str | None) -> str:
+        asked.append((name, file, revision))
         return str(path)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     weights = load_initial_weights("timm/inception_v3.tf_in1k")
-    assert asked == [("timm/inception_v3.tf_in1k", "model.safetensors")]
     assert weights.provenance["source"] == "timm/inception_v3.tf_in1k"
     assert weights.provenance["scaling"] == "tensorflow"
-    assert load_initial_weights("timm/inception_v3.tv_in1k").provenance["scaling"] == "imagenet"
+    assert load_initial_weights("timm/inception_v3.tv_in1k@0123abc").provenance["scaling"] == "imagenet"
+    assert asked == [
+        ("timm/inception_v3.tf_in1k", "model.safetensors", None),
+        ("timm/inception_v3.tv_in1k", "model.safetensors", "0123abc"),
+    ]
 
-    def offline(name: str, file: str) -> str:
+    def offline(name: str, file: str, *, revision: str | None) -> str:
         raise LocalEntryNotFoundError("no connection")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)

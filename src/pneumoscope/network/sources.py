@@ -37,7 +37,7 @@ def load_initial_weights(source: str, *, scaling: str | None = None) -> InitialW
     Args:
         source: a file (``.safetensors`` with torchvision's or timm's names, torchvision's ``.pth``, Keras ``.h5`` or
             ``.keras``), ``torchvision`` for the file it publishes, or ``owner/name`` of a timm model on the Hugging
-            Face hub.
+            Face hub, in one version with ``owner/name@revision``.
         scaling: what the weights were fed: ``tensorflow`` (x/127.5 − 1), ``imagenet`` (mean and standard deviation) or
             ``unit`` (x/255). None where the source says so itself.
 
@@ -133,12 +133,13 @@ def _hub(name: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    model, _, revision = name.partition("@")
     if name.count("/") != 1 or Path(name).suffix in (".safetensors", ".h5", ".keras", ".pth", ".pt"):
         raise NetworkError(
             f"{name}: no such weights file; name one, or torchvision, or a model on the Hugging Face hub as owner/name"
         )
     try:
-        return Path(hf_hub_download(name, "model.safetensors"))
+        return Path(hf_hub_download(model, "model.safetensors", revision=revision or None))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise NetworkError(
             f"{name}: cannot be fetched from the Hugging Face hub ({type(error).__name__}); "
