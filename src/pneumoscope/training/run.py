@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -160,11 +161,9 @@ class TrainingRun:
             loaders = self._loaders(folder, phase, network, training, validation, seed)
             network.train()  # the trainer takes modules in the mode that it finds them in
             last = folder / "last.ckpt"
-            with _quiet_lightning():
+            with _quiet_lightning(), _interruptible():
                 trainer = self._trainer(number, phase, folder)
                 trainer.fit(module, *loaders, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-            if trainer.interrupted:
-                raise KeyboardInterrupt
 
     def _keep(self, phase: Phase, network: PneumoniaNet, folder: Path) -> None:
         """Write the weights of a phase that has ended, and remove what it worked with."""
@@ -291,6 +290,17 @@ def _quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Leave it to the caller what an interrupt ends: Lightning would end the process, and ignore the next one."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager
