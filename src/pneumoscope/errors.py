@@ -7,6 +7,7 @@
     ├── CohortError        a data set that is missing, broken or cannot answer the question
     ├── RecipeError        a training recipe that is not valid
     ├── NetworkError       a stage that does not exist, weights that do not fit
+    ├── MachineError       a machine without the devices that were asked for, or not told which of several it is
     ├── TrainingError      a run that could not go on; what it had reached is kept
     ├── ScreeningError     a run over an archive that could not go on; what it had reached is kept
     ├── BundleError        a trained model that is missing, damaged or of another version
@@ -28,6 +29,7 @@ __all__ = [
     "DicomError",
     "EvaluationError",
     "ImageError",
+    "MachineError",
     "NetworkError",
     "OutputError",
     "PneumoscopeError",
@@ -67,6 +69,10 @@ class RecipeError(PneumoscopeError):
 
 class NetworkError(PneumoscopeError):
     """A stage that does not exist or weights that do not fit."""
+
+
+class MachineError(PneumoscopeError):
+    """A machine without the devices that were asked for, or that was not told which of several it is."""
 
 
 class TrainingError(PneumoscopeError):

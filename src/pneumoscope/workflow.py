@@ -23,6 +23,7 @@ from pneumoscope.bundle import (
 )
 from pneumoscope.errors import BundleError, CohortError, NetworkError
 from pneumoscope.progress import progress_bar
+from pneumoscope.training.processes import Processes
 from pneumoscope.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class Split:
     record: dict[str, Any]
 
 
-def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None, out: Path) -> Bundle:
+def train_bundle(
+    recipe: Recipe, cohort: Cohort, weights: InitialWeights | None, out: Path, processes: Processes | None = None
+) -> Bundle:
     """Train as the recipe says and write the bundle to ``out/bundle``; a run that was interrupted goes on.
 
     The splits ``train`` and ``val`` are used, and no other. Probabilities are calibrated, and operating points
@@ -66,17 +69,19 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
         cohort: films with labels and splits.
         weights: the trunk's starting weights; None starts from random ones.
         out: the run folder.
+        processes: from :func:`~pneumoscope.training.processes.find_processes`, which train together; None trains here.
 
     Raises:
         CohortError: a split is missing or has one class only.
         OutputError: ``out`` holds something else.
-        TrainingError: the disk is full, or training diverged.
+        TrainingError: the disk is full, training diverged, or one of the processes ended.
     """
     import numpy as np
     import torch
 
     from pneumoscope.network import PneumoniaNet, load_trunk
     from pneumoscope.training.run import Films, TrainingRun
+    from pneumoscope.training.together import train_together
 
     for rule in recipe.leave_out:
         cohort = cohort.without(rule)
@@ -93,7 +98,10 @@ def train_bundle(recipe: Recipe, cohort: Cohort, weights: InitialWeights | None,
     network = PneumoniaNet(attention=recipe.network.attention, dropout=recipe.network.dropout)
     if weights:
         load_trunk(network.trunk, weights.tensors, origin=weights.provenance["source"])
-    run.train(network, training.films, validation.films)
+    if processes and processes.count > 1:
+        train_together(run, network, training.films, validation.films, processes)
+    else:
+        run.train(network, training.films, validation.films)
     held_out = Films(validation.films.pixels[unseen], validation.films.labels[unseen])
     with progress_bar("Calibrating", CALIBRATION_VIEWS * len(held_out.labels)) as advance:
         logits = run.logits(network, held_out, views=CALIBRATION_VIEWS, dtype=run.precision, progress=advance)

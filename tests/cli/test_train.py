@@ -48,7 +48,7 @@ def films(tmp_path: Path) -> Path:
 
 
 def test_from_recipe_and_films_to_bundle_and_report(
-    recipe: Path, films: Path, tmp_path: Path, command: Command
+    recipe: Path, films: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
     arguments = ("train", recipe, "--data", films, "--weights", "none", "--out", out, "--seed", "5")
@@ -63,6 +63,9 @@ def test_from_recipe_and_films_to_bundle_and_report(
     again = command(*arguments)
     assert again.status == 0
     assert (out / "curve.csv").read_text() == curve, "what is finished is not trained again"
+    monkeypatch.setenv("NODE_RANK", "1")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    assert command(*arguments, "--nodes", "2").status == 0, "another machine finds nothing left to join"
 
     onward = tmp_path / "onward"
     assert command("train", recipe, "--data", films, "--weights", out / "bundle", "--out", onward).status == 0
@@ -86,6 +89,9 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
         refused(command("train", recipe, *rest), message)
     recipe.write_text(RECIPE)
     refused(command("train", tmp_path / "none.toml", *rest), "none.toml")
+
+    refused(command("train", recipe, *rest, "--devices", "4096"), "this machine has")
+    refused(command("train", recipe, *rest, "--nodes", "2"), "NODE_RANK")
 
     wrong = tmp_path / "wrong.safetensors"
     save_file({"Conv2d_1a_3x3.conv.weight": np.zeros((2, 2), np.float32)}, wrong)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import torch
@@ -53,6 +54,22 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
     assert list(first) == list(second)
     second.set_epoch(5)
     assert list(first) != list(second)
+
+
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 5))
+def test_processes_divide_each_batch(films: int, batch_size: int, processes: int) -> None:
+    labels = np.zeros(films, dtype=np.int64)
+    whole = list(EpochOrder(labels, batch_size=batch_size, seed=3))
+    orders = [EpochOrder(labels, batch_size=batch_size, seed=3, rank=r, processes=processes) for r in range(processes)]
+    for number, (batch, *shares) in enumerate(zip(whole, *orders, strict=True)):
+        assert sorted(chain.from_iterable(shares)) == sorted(batch)
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+        assert all(order.size(number) == len(batch) for order in orders)
+
+
+def test_an_empty_share_is_a_batch_of_no_films() -> None:
+    values, labels = FilmBatches(np.zeros((1, 7, 2, 2), dtype=np.uint8), LABELS)[[]]
+    assert (values.shape, labels.shape) == ((0, 2, 2), (0,))
 
 
 def test_batches_take_the_view_that_was_asked_for() -> None:

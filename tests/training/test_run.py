@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,26 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, films: Films, k
     np.testing.assert_allclose(logits, expected, atol=1e-3 * np.ptp(expected))
     for column in ("phase", "epoch", "val_loss", "learning_rate"):
         assert [row[column] for row in rows(tmp_path / "cut")] == [row[column] for row in rows(tmp_path / "whole")]
+
+
+def test_an_interrupt_is_an_interrupt(tmp_path: Path, films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Kill, "on_train_batch_start", interrupted)
+    original = TrainingRun._trainer
+
+    def trainer(self: TrainingRun, *arguments: Any) -> Trainer:
+        made = original(self, *arguments)
+        made.callbacks.insert(0, _Kill(0))
+        return made
+
+    monkeypatch.setattr(TrainingRun, "_trainer", trainer)
+    with pytest.raises(KeyboardInterrupt):
+        TrainingRun(tmp_path / "run", recipe(), {}).train(fresh_network(), films, films)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path, films: Films) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +37,22 @@ def train(
     columns: Columns = None,
     preset: Preset = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the recipe's.", show_default=False)] = None,
+    devices: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Processes that train together here: one a GPU or, without any, on its CPU.",
+        ),
+    ] = 1,
+    nodes: Annotated[
+        int,
+        typer.Option(
+            metavar="M",
+            min=1,
+            help="Machines that train together, each with so many devices; MASTER_ADDR and NODE_RANK name them.",
+        ),
+    ] = 1,
     report_on: Annotated[
         str,
         typer.Option(
@@ -47,11 +65,14 @@ def train(
 
     A run that was interrupted goes on where it was when the same command is given again.
     """
+    from pneumoscope.training.processes import find_processes
     from pneumoscope.training.recipe import load_recipe
 
     plan = load_recipe(recipe)
     if seed is not None:
         plan = plan.model_copy(update={"seed": seed})
+    processes = find_processes(devices, nodes, plan)
+    out = out or Path("runs") / plan.name
 
     from rich.text import Text
 
@@ -59,25 +80,37 @@ def train(
     from pneumoscope.cli.evaluate import show
     from pneumoscope.cohorts import load_cohort, with_patients
     from pneumoscope.network import load_initial_weights
-    from pneumoscope.workflow import judge_bundle, train_bundle
+    from pneumoscope.training.together import join_training
+    from pneumoscope.workflow import BUNDLE, judge_bundle, train_bundle
 
-    out = out or Path("runs") / plan.name
+    if processes.node:
+        if not (out / BUNDLE).exists():
+            with _advice():
+                join_training(out, processes)
+        return
     cohort = load_cohort(data, columns=parse_columns(columns), preset=preset)
     if patients:
         cohort = with_patients(cohort, patients)
     # Whether the films that are to judge the model are there is better known before training than after.
     judges = None if report_on == "none" else cohort.select(report_on).require_both_classes()
     start = None if weights == "none" else load_initial_weights(_file(weights), scaling=scaling)
-    try:
-        bundle = train_bundle(plan, cohort, start, out)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. Give the same command again; it goes on from the last finished epoch.", err=True)
-        raise typer.Exit(130) from None
+    with _advice():
+        bundle = train_bundle(plan, cohort, start, out, processes)
     console().print(Text(f"Bundle: {bundle.path}"), soft_wrap=True)
     if judges:
         evaluation = judge_bundle(bundle, judges, out / REPORT, overwrite=True)
         show(evaluation)
         console().print(Text(f"Report: {out / REPORT / 'report.html'}"), soft_wrap=True)
+
+
+@contextmanager
+def _advice() -> Iterator[None]:
+    """Say after an interrupt what to do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Give the same command again; it goes on from the last finished epoch.", err=True)
+        raise typer.Exit(130) from None
 
 
 def _file(weights: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class FilmBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
         films = len(self.labels)
-        rows = np.asarray(positions)
+        rows = np.asarray(positions, dtype=np.int64)
         batch = torch.from_numpy(self.inputs[rows // films, rows % films])
         values = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
         return values, self.labels[rows % films]
@@ -51,6 +52,8 @@ class EpochOrder(Sampler[list[int]]):
             of the commoner class still occurs once an epoch.
         groups: (N,) films of one number are balanced among themselves; None makes all films one group. A group
             of one class is drawn as it is.
+        rank, processes: take this process's share of each batch, every ``processes``-th film. Shares of a batch
+            differ by one film at most, and may be empty.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class EpochOrder(Sampler[list[int]]):
         views: int = 1,
         oversample: bool = False,
         groups: npt.NDArray[np.int64] | None = None,
+        rank: int = 0,
+        processes: int = 1,
     ):
         self.labels = labels
         self.groups = np.zeros_like(labels) if groups is None else groups
@@ -69,14 +74,20 @@ class EpochOrder(Sampler[list[int]]):
         self.seed = seed
         self.views = views
         self.oversample = oversample
+        self.rank = rank
+        self.processes = processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch."""
         self.epoch = epoch
 
+    def size(self, batch: int) -> int:
+        """How many films a batch has, with the shares of all processes."""
+        return min(self.batch_size, self._length - batch * self.batch_size)
+
     def __len__(self) -> int:
-        return -(-self._length() // self.batch_size)
+        return -(-self._length // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         draw = np.random.default_rng([self.seed, self.epoch])
@@ -86,7 +97,7 @@ class EpochOrder(Sampler[list[int]]):
         order = draw.permutation(films)
         positions = order + len(self.labels) * draw.integers(0, self.views, len(order))
         for start in range(0, len(positions), self.batch_size):
-            yield positions[start : start + self.batch_size].tolist()
+            yield positions[start : start + self.batch_size][self.rank :: self.processes].tolist()
 
     def _repeated(self, draw: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
         """The films to draw again, group by group."""
@@ -97,6 +108,7 @@ class EpochOrder(Sampler[list[int]]):
                 whole, rest = divmod(len(common), len(rare))
                 yield np.concatenate([*[rare] * (whole - 1), draw.choice(rare, rest, replace=False)])
 
+    @cached_property
     def _length(self) -> int:
         if not self.oversample:
             return len(self.labels)

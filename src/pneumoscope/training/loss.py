@@ -19,7 +19,7 @@ def class_weights(labels: Tensor) -> tuple[float, float]:
 
 
 def binary_loss(logits: Tensor, targets: Tensor, settings: Loss, weights: tuple[float, float] = (1.0, 1.0)) -> Tensor:
-    """Mean loss of a batch, a scalar.
+    """Loss of each film, (N,).
 
     Cross-entropy, or focal loss ``-α_t (1 − p_t)^γ log p_t`` (Lin et al., ICCV 2017, arXiv:1708.02002), with
     α scaled so that 0.5 leaves the loss as it is.
@@ -35,5 +35,4 @@ def binary_loss(logits: Tensor, targets: Tensor, settings: Loss, weights: tuple[
     if settings.kind == "focal":
         positive = 2 * settings.alpha * torch.exp(settings.gamma * negative) * positive
         negative = 2 * (1 - settings.alpha) * torch.exp(settings.gamma * F.logsigmoid(logits)) * negative
-    loss = -(weights[1] * smooth * positive + weights[0] * (1 - smooth) * negative)
-    return loss.mean()
+    return -(weights[1] * smooth * positive + weights[0] * (1 - smooth) * negative)

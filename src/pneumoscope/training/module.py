@@ -39,12 +39,14 @@ class PhaseModule(LightningModule):
         self.seed = seed
         self.entry = network.entry if phase.cached_views else "stem"
         self.augment = build_augmentation(recipe.augmentation)
-        self.auc = BinaryAUROC()
-        self.accuracy = BinaryAccuracy()
+        # Every process validates on all films: none has to be told what the others found.
+        self.auc = BinaryAUROC(sync_on_compute=False)
+        self.accuracy = BinaryAccuracy(sync_on_compute=False)
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        # A batch's random changes depend on the seed and its place alone, so a resumed run repeats them.
-        torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx)) % 2**63)
+        # A share's random changes depend on the seed and its place alone, so a resumed run repeats them.
+        place = batch_idx * self.trainer.world_size + self.trainer.global_rank
+        torch.manual_seed(hash((self.seed, self.current_epoch, place)) % 2**63)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         inputs, labels = batch
@@ -53,21 +55,26 @@ class PhaseModule(LightningModule):
                 inputs = self.augment(inputs[:, None])
         if self.recipe.augmentation.mixup:
             inputs, labels = self._mix(inputs, labels)
-        loss = binary_loss(self._logits(inputs), labels, self.recipe.loss, self.class_weights)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(labels))
+        losses = binary_loss(self._logits(inputs), labels, self.recipe.loss, self.class_weights)
+        # Gradients are averaged over the processes, whose shares may differ: so scaled, that is the whole batch's mean.
+        loader: Any = self.trainer.train_dataloader
+        films = loader.sampler.size(index)
+        loss = losses.sum() * self.trainer.world_size / films
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=films, sync_dist=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         inputs, labels = batch
         logits = self._logits(inputs[:, None] if self.entry == "stem" else inputs)
-        loss = binary_loss(logits, labels, self.recipe.loss)
+        loss = binary_loss(logits, labels, self.recipe.loss).mean()
         self.auc.update(logits, labels.long())
         self.accuracy.update(logits.sigmoid(), labels.long())
-        self.log("val_loss", loss, prog_bar=True, batch_size=len(labels))
+        # Averaged all the same: stopping and learning rate must hang on one figure, to its last digit.
+        self.log("val_loss", loss, prog_bar=True, batch_size=len(labels), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         for name, metric in (("val_auc", self.auc), ("val_accuracy", self.accuracy)):
-            self.log(name, metric.compute(), prog_bar=True)
+            self.log(name, metric.compute(), prog_bar=True, sync_dist=True)
             metric.reset()
 
     def configure_optimizers(self) -> Any:
@@ -137,7 +144,9 @@ class Curve(Callback):
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        figures = trainer.callback_metrics
+        figures = trainer.callback_metrics  # asked for by every process, since it is an average over them
+        if not trainer.is_global_zero:
+            return
         row: dict[str, Any] = {
             "phase": self.phase,
             "epoch": trainer.current_epoch + 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,7 @@ from pneumoscope.training.films import EpochOrder, FilmBatches
 from pneumoscope.training.hardware import resolve_precision
 from pneumoscope.training.loss import class_weights
 from pneumoscope.training.module import Curve, ExponentialAverage, PhaseModule
+from pneumoscope.training.processes import barrier, count, rank, trainer_options
 from pneumoscope.training.recipe import Augmentation, Phase, Recipe
 
 INDEX = "run.json"
@@ -140,10 +142,16 @@ class TrainingRun:
     def _phase(self, number: int, phase: Phase, network: PneumoniaNet, training: Films, validation: Films) -> None:
         folder = self.folder / f"phase-{number}"
         done = folder / WEIGHTS
-        if done.exists():
-            network.load_state_dict(load_file(done))
-            return
-        folder.mkdir(exist_ok=True)
+        if not done.exists():
+            folder.mkdir(exist_ok=True)
+            self._fit(number, phase, network, training, validation)
+            if rank() == 0:
+                self._keep(phase, network, folder)
+            barrier()
+        network.load_state_dict(load_file(done))
+
+    def _fit(self, number: int, phase: Phase, network: PneumoniaNet, training: Films, validation: Films) -> None:
+        folder = self.folder / f"phase-{number}"
         seed = self.recipe.seed * 1000 + number
         torch.manual_seed(seed)
         network.unfreeze_from(phase.unfreeze, batch_norm=self.recipe.network.batch_norm == "train")
@@ -153,11 +161,13 @@ class TrainingRun:
             loaders = self._loaders(folder, phase, network, training, validation, seed)
             network.train()  # the trainer takes modules in the mode that it finds them in
             last = folder / "last.ckpt"
-            with _quiet_lightning():
+            with _quiet_lightning(), _interruptible():
                 trainer = self._trainer(number, phase, folder)
                 trainer.fit(module, *loaders, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-            if trainer.interrupted:
-                raise KeyboardInterrupt
+
+    def _keep(self, phase: Phase, network: PneumoniaNet, folder: Path) -> None:
+        """Write the weights of a phase that has ended, and remove what it worked with."""
+        with _full_disk(folder):
             if phase.keep == "best":
                 state = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
                 network.load_state_dict(_of_network(state))
@@ -165,7 +175,7 @@ class TrainingRun:
                 raise TrainingError(f"{folder}: the weights became infinite; lower the learning rate of this phase")
             draft = folder / "weights.part"
             save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, draft)
-            draft.replace(done)
+            draft.replace(folder / WEIGHTS)
         for leftover in (*folder.glob("*.ckpt"), *folder.glob("*.npy")):
             leftover.unlink()
 
@@ -175,22 +185,12 @@ class TrainingRun:
         inputs: dict[str, npt.NDArray[Any] | Activations] = {}
         for name, films in (("training", training), ("validation", validation)):
             inputs[name] = films.pixels[None]
-            if not phase.cached_views:
-                continue
-            views = phase.cached_views if name == "training" else 1
-            total = views * len(films.labels)
-            with progress_bar(f"{folder.name}: frozen stages on {name} films", total) as advance:
-                inputs[name] = cache_activations(
-                    network,
-                    films.pixels[None],
-                    folder / f"{name}.npy",
-                    views=views,
-                    augment=build_augmentation(self.recipe.augmentation),
-                    seed=seed,
-                    device=self.device,
-                    dtype=self.precision,
-                    progress=advance,
-                )
+            if phase.cached_views:
+                file = folder / f"{name}.npy"
+                if rank() == 0:
+                    self._cache(file, network, films, phase.cached_views if name == "training" else 1, seed)
+                barrier()
+                inputs[name] = Activations(file)
         order = EpochOrder(
             training.labels,
             batch_size=self.recipe.batch_size,
@@ -198,6 +198,8 @@ class TrainingRun:
             views=inputs["training"].shape[0],
             oversample=self.recipe.balance.oversample,
             groups=training.groups,
+            rank=rank(),
+            processes=count(),
         )
         return (
             DataLoader(FilmBatches(inputs["training"], training.labels), sampler=order, batch_size=None),
@@ -207,6 +209,21 @@ class TrainingRun:
                 batch_size=None,
             ),
         )
+
+    def _cache(self, file: Path, network: PneumoniaNet, films: Films, views: int, seed: int) -> None:
+        what = f"{file.parent.name}: frozen stages on {file.stem} films"
+        with progress_bar(what, views * len(films.labels)) as advance:
+            cache_activations(
+                network,
+                films.pixels[None],
+                file,
+                views=views,
+                augment=build_augmentation(self.recipe.augmentation),
+                seed=seed,
+                device=self.device,
+                dtype=self.precision,
+                progress=advance,
+            )
 
     def _trainer(self, number: int, phase: Phase, folder: Path) -> Trainer:
         def checkpoint(name: str, **options: Any) -> ModelCheckpoint:
@@ -225,7 +242,6 @@ class TrainingRun:
             callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
         return Trainer(
             accelerator="gpu" if self.device.type == "cuda" else "cpu",
-            devices=1,
             precision="bf16-mixed" if self.precision == torch.bfloat16 else "32-true",
             max_epochs=phase.epochs,
             accumulate_grad_batches=self.recipe.accumulate,
@@ -235,6 +251,7 @@ class TrainingRun:
             enable_model_summary=False,
             num_sanity_val_steps=0,
             default_root_dir=folder,
+            **trainer_options(),
         )
 
 
@@ -273,6 +290,17 @@ def _quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Leave it to the caller what an interrupt ends: Lightning would end the process, and ignore the next one."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager
