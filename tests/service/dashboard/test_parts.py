@@ -16,7 +16,6 @@ from pneumoscope.evaluation import decisions_of
 from pneumoscope.scoring import Predictor, Scores
 from pneumoscope.service.dashboard import run
 from pneumoscope.service.dashboard.evaluations import matrix, predictive_values, tiles
-from pneumoscope.service.dashboard.films import scale
 from pneumoscope.service.dashboard.launch import Config
 from pneumoscope.service.dashboard.scored import ShownFilm, Unreadable, score_films
 
@@ -80,17 +79,6 @@ def test_a_store_that_is_away_is_said_and_the_film_shown(
         "the record store does not answer",
         "pneumonia",
     )
-
-
-@pytest.mark.parametrize("probability", [0.0, 0.004, 0.5, 0.93, 1.0])
-def test_the_scale(probability: float) -> None:
-    html = scale(probability, POINTS[0], POINTS)
-    (left,) = re.findall(r'<b class="\w+ ?\w*" style="left:([\d.]+)%"', html)
-    assert float(left) == pytest.approx(100 * probability)
-    assert html.count("<i ") == 2
-    assert html.count("chosen") == 1
-    assert "<wary>" not in html
-    assert ('"pneumonia' in html) == (probability >= 0.5)
 
 
 def test_figures_at_a_threshold() -> None:
