@@ -110,6 +110,6 @@ def test_what_the_server_refuses(tmp_path: Path, tiny_bundle: Bundle, monkeypatc
 
 def test_the_page_gets_what_the_server_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_DASHBOARD", "")
-    given = Config("b", "p", (Path("/x"),), "sqlite:///y", 7)
+    given = Config("b", "p", (Path("/x"),), "sqlite:///y", 7, Path("/z"))
     given.export()
     assert Config.current() == given

@@ -13,6 +13,7 @@ from pneumoscope.scoring import percent
 from pneumoscope.service.dashboard import parts
 from pneumoscope.service.dashboard.certainty import possible_classes, scale
 from pneumoscope.service.dashboard.launch import Config
+from pneumoscope.service.dashboard.neighbours import show_neighbours
 from pneumoscope.service.dashboard.scored import ShownFilm, Unreadable, score_films
 from pneumoscope.service.dashboard.viewer import show_film
 from pneumoscope.service.store.records import LONGEST_COMMENT
@@ -125,6 +126,7 @@ def _film(film: ShownFilm) -> None:
     for reason in said.reasons:
         st.markdown(f"- {_plain(reason.message)}")
     show_film(film)
+    show_neighbours(film.embedding)
     _verdict(film)
     _details(film, points)
 
