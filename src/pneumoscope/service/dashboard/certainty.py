@@ -66,7 +66,7 @@ def possible_classes(said: Prediction, fitted: Conformal | None) -> str:
         f'<p class="certainty"><strong>{found}</strong> {rate}. '
         f'<span class="quiet"><i class="swatch"></i>Between {percent(low)} and {percent(high)} {which}, and films are '
         f"referred. The limits come from {fitted.normal:,} normal and {fitted.pneumonia:,} pneumonia films; on films "
-        "unlike these, the error rate is another.</span></p>"
+        "unlike these, the error rate may differ.</span></p>"
     )
 
 
