@@ -81,7 +81,7 @@ class TrainingIndex:
             embedding: (2048,), of the film.
             count: films at most, the most similar first.
         """
-        similarity = self.direction @ _direction(embedding)
+        similarity = np.minimum(self.direction @ _direction(embedding), 1)  # half precision rounds lengths up, too
         films = [
             Neighbour(
                 str(self.path[row]),
