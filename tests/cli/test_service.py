@@ -102,5 +102,6 @@ def test_bad_input_gets_one_line(command: Command, tmp_path: Path) -> None:
         (("serve", "--bundle", "no-such", "--no-auth"), "no bundle of that name"),
         (("dashboard", "--host", "0.0.0.0"), "--behind-proxy"),
         (("dashboard", "--evaluation", tmp_path), "no evaluation here"),
+        (("dashboard", "--data", tmp_path / "away"), "there is no such file or folder"),
     ):
         refused(command(*arguments), message)

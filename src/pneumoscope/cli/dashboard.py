@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pneumoscope.cli._options import BundleName, Database, OperatingPointName
+from pneumoscope.cli._options import BundleName, Columns, Database, OperatingPointName, Preset, parse_columns
 from pneumoscope.cli._output import require_extra
 
 
@@ -20,6 +20,15 @@ def dashboard(
         list[Path] | None,
         typer.Option(metavar="DIR", help="A folder that evaluate --out wrote; repeat it for several."),
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH|NAME",
+            help="The model's training films (split train), to show those most similar to a film; repeatable.",
+        ),
+    ] = None,
+    columns: Columns = None,
+    preset: Preset = None,
     store: Database = None,
     max_megabytes: Annotated[int, typer.Option(min=1, help="Size of one film.")] = 100,
     behind_proxy: Annotated[
@@ -31,8 +40,12 @@ def dashboard(
     require_extra("dashboard", "streamlit")
     require_extra("service", "sqlalchemy")
 
+    from pneumoscope.cohorts import load_cohort
     from pneumoscope.service.dashboard import run
 
+    training = None
+    if data:
+        training = load_cohort(data, columns=parse_columns(columns), preset=preset).select("train")
     run(
         bundle,
         host=host,
@@ -41,6 +54,7 @@ def dashboard(
         evaluations=tuple(evaluation or ()),
         database=store,
         max_megabytes=max_megabytes,
+        training=training,
         behind_proxy=behind_proxy,
         browser=browser,
     )

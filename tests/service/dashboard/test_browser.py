@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 
 from pneumoscope.bundle import Bundle
@@ -37,12 +39,17 @@ def address(tiny_bundle: Bundle, judged: Path, tmp_path_factory: pytest.TempPath
     if shutil.which("chromium") is None:
         pytest.skip("Chromium is not installed; see: make peers")
     pytest.importorskip("playwright")
-    state = tmp_path_factory.mktemp("state")
+    state, films = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("films")
+    for name, noise in (("a", 30), ("b", 60)):
+        pixels = np.random.default_rng(noise).normal(120, noise, (120, 120)).clip(0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(films / f"{name}.png")
+    (films / "cases.csv").write_text("path,label,split\na.png,1,train\nb.png,0,train\n")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "pneumoscope", "dashboard", "--no-browser", "--port", f"{port}"]
     command += ["--bundle", f"{tiny_bundle.path}", "--evaluation", f"{judged}"]
+    command += ["--data", f"{films}"]
     environment = os.environ | {"PNEUMOSCOPE_STATE": str(state)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
         try:
@@ -96,6 +103,10 @@ def test_films_from_drop_to_verdict(page: Any, address: tuple[str, Path]) -> Non
     assert ["RG1_UNCI" in lines[0], "RG3_UNCI" in lines[1]] == [True, True], "the refused film stands last"
     assert "calibrated probability" in page.locator(".verdict").inner_text()
     assert "Not a localisation of disease" in viewer.inner_text()
+
+    pictures = page.locator(".neighbours img")
+    assert pictures.evaluate_all("found => found.map(image => image.naturalWidth)") == [120, 120]
+    assert "no evidence of a diagnosis" in page.locator(".neighbours + p").inner_text()
 
     heat = page.locator(".viewer img.heat")
     slider = page.locator(".viewer input[name=heat]")

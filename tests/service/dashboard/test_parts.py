@@ -16,7 +16,6 @@ from pneumoscope.evaluation import decisions_of
 from pneumoscope.scoring import Predictor, Scores
 from pneumoscope.service.dashboard import run
 from pneumoscope.service.dashboard.evaluations import matrix, predictive_values, tiles
-from pneumoscope.service.dashboard.films import scale
 from pneumoscope.service.dashboard.launch import Config
 from pneumoscope.service.dashboard.scored import ShownFilm, Unreadable, score_films
 
@@ -82,17 +81,6 @@ def test_a_store_that_is_away_is_said_and_the_film_shown(
     )
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.004, 0.5, 0.93, 1.0])
-def test_the_scale(probability: float) -> None:
-    html = scale(probability, POINTS[0], POINTS)
-    (left,) = re.findall(r'<b class="\w+ ?\w*" style="left:([\d.]+)%"', html)
-    assert float(left) == pytest.approx(100 * probability)
-    assert html.count("<i ") == 2
-    assert html.count("chosen") == 1
-    assert "<wary>" not in html
-    assert ('"pneumonia' in html) == (probability >= 0.5)
-
-
 def test_figures_at_a_threshold() -> None:
     decisions = decisions_of(((80, 20), (5, 45)), POINTS[0])
     ppv, npv = predictive_values(0.9, 0.8, 1 / 3)
@@ -122,6 +110,6 @@ def test_what_the_server_refuses(tmp_path: Path, tiny_bundle: Bundle, monkeypatc
 
 def test_the_page_gets_what_the_server_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_DASHBOARD", "")
-    given = Config("b", "p", (Path("/x"),), "sqlite:///y", 7)
+    given = Config("b", "p", (Path("/x"),), "sqlite:///y", 7, Path("/z"))
     given.export()
     assert Config.current() == given

@@ -11,7 +11,9 @@ from pneumoscope.bundle import OperatingPoint
 from pneumoscope.errors import StoreError
 from pneumoscope.scoring import percent
 from pneumoscope.service.dashboard import parts
+from pneumoscope.service.dashboard.certainty import possible_classes, scale
 from pneumoscope.service.dashboard.launch import Config
+from pneumoscope.service.dashboard.neighbours import show_neighbours
 from pneumoscope.service.dashboard.scored import ShownFilm, Unreadable, score_films
 from pneumoscope.service.dashboard.viewer import show_film
 from pneumoscope.service.store.records import LONGEST_COMMENT
@@ -117,34 +119,16 @@ def _film(film: ShownFilm) -> None:
         + ('<span class="quiet">calibrated probability of pneumonia</span>' if said.probability is not None else "")
         + "</div>"
     )
-    points = parts.predictor().spec.operating_points
+    spec = parts.predictor().spec
+    points = spec.operating_points
     if said.probability is not None:
-        st.html(scale(said.probability, said.operating_point, points))
+        st.html(scale(said, points) + possible_classes(said, spec.conformal))
     for reason in said.reasons:
         st.markdown(f"- {_plain(reason.message)}")
     show_film(film)
+    show_neighbours(film.embedding)
     _verdict(film)
     _details(film, points)
-
-
-def scale(probability: float, chosen: OperatingPoint, points: Sequence[OperatingPoint]) -> str:
-    """HTML of a bar from 0 to 100% with the film's probability, the threshold in force and the others as ticks."""
-    ticks = "".join(
-        f'<i style="left:{100 * point.threshold:.2f}%"{" class=chosen" if point.name == chosen.name else ""} '
-        f'title="{escape(point.name)}: {percent(point.threshold)}"></i>'
-        for point in points
-    )
-    side = "low" if probability < 0.08 else "high" if probability > 0.92 else ""
-    word = "pneumonia" if probability >= chosen.threshold else "normal"
-    place = min(max(100 * chosen.threshold, 16), 84)
-    label = f"Probability {percent(probability)}, threshold {percent(chosen.threshold)}"
-    return (
-        f'<div class="scale" role="img" aria-label="{label}" style="--threshold:{100 * chosen.threshold:.2f}%">'
-        f'<div class="bar"></div>{ticks}'
-        f'<b class="{word} {side}" style="left:{100 * probability:.2f}%">{escape(percent(probability))}</b>'
-        f'<span style="left:{place:.2f}%">{escape(chosen.name)}, {percent(chosen.threshold)}</span>'
-        '<span class="end">0%</span><span class="end right">100%</span></div>'
-    )
 
 
 def _verdict(film: ShownFilm) -> None:

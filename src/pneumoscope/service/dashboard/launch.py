@@ -6,17 +6,24 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from pneumoscope.bundle import load_bundle
 from pneumoscope.errors import ServiceError
 from pneumoscope.evaluation.report import METRICS, PREDICTIONS
+from pneumoscope.explanation.neighbours import MOST, training_index
+from pneumoscope.progress import progress_bar
+
+if TYPE_CHECKING:
+    from pneumoscope.cohorts import Cohort
 
 CONFIG_VARIABLE = "PNEUMOSCOPE_DASHBOARD"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PAGE = Path(__file__).parent / "page.py"
+NEIGHBOURS = "neighbours"
+"""Folder of the training films' embeddings, in the state folder."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class Config:
     evaluations: tuple[Path, ...] = ()
     database: str | None = None
     max_megabytes: int = 100
+    training: Path | None = None
 
     def export(self) -> None:
         """Put it where :meth:`current` finds it."""
@@ -48,6 +56,7 @@ def run(
     evaluations: tuple[Path, ...] = (),
     database: str | None = None,
     max_megabytes: int = 100,
+    training: Cohort | None = None,
     behind_proxy: bool = False,
     browser: bool = True,
 ) -> None:
@@ -60,12 +69,16 @@ def run(
         evaluations: folders that ``evaluate --out`` wrote. The browser cannot ask for others.
         database: URL of the record store.
         max_megabytes: size of one film.
+        training: the model's training films, of which the most similar are shown beside a film. Their embeddings are
+            computed at the first start and kept in the state folder.
         behind_proxy: allow addresses other than loopback.
         browser: open it in the browser.
 
     Raises:
         ServiceError: ``host`` is reachable from elsewhere without ``behind_proxy``, or a folder is no evaluation.
         BundleError, StoreError: the model or the store cannot be had.
+        CohortError: no training film can be read and scored.
+        OutputError: their embeddings cannot be written.
     """
     if host not in LOOPBACK and not behind_proxy:
         raise ServiceError(
@@ -75,15 +88,21 @@ def run(
         if not ((folder / METRICS).is_file() and (folder / PREDICTIONS).is_file()):
             raise ServiceError(f"{folder}: no evaluation here; name a folder that evaluate --out wrote")
     try:
-        load_bundle(bundle).spec.operating_point(operating_point)
+        model = load_bundle(bundle)
+        model.spec.operating_point(operating_point)
     except ValueError as error:
         raise ServiceError(str(error)) from None
     # Opened once here, so that a store that does not answer is said so in the terminal.
     from pneumoscope.service.store import Store
+    from pneumoscope.service.store.store import state_folder
 
     Store(database).close()
+    index = None
+    if training is not None:
+        with progress_bar("Reading training films", min(len(training), MOST)) as advance:
+            index = training_index(model, training, state_folder().absolute() / NEIGHBOURS, progress=advance)
     places = tuple(folder.absolute() for folder in evaluations)
-    Config(bundle, operating_point, places, database, max_megabytes).export()
+    Config(bundle, operating_point, places, database, max_megabytes, index).export()
 
     from streamlit.web import bootstrap
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from pneumoscope.errors import ImageError, StoreError
 from pneumoscope.radiograph import Limits, Metadata, Radiograph, read_radiograph
@@ -30,6 +31,7 @@ class ShownFilm:
         picture: PNG of the film.
         heat: transparent PNG of the saliency map, for films that were scored.
         evidence: whether anything on the film spoke for pneumonia.
+        embedding: (2048,), what the network made of it, for films that were scored.
         header: what the file says of itself, as names and values.
         problem: why it is on no record.
     """
@@ -40,6 +42,7 @@ class ShownFilm:
     picture: bytes | None
     heat: bytes | None
     evidence: bool
+    embedding: npt.NDArray[np.float32] | None
     header: tuple[tuple[str, str], ...]
     problem: str = ""
 
@@ -103,6 +106,7 @@ def _shown(title: str, digest: str, film: Radiograph, scored: Scored, predictor:
         picture=film_png(film.pixels, LONGEST),
         heat=heat,
         evidence=scored.saliency is not None and bool(np.any(scored.saliency)),
+        embedding=scored.embedding,
         header=tuple(_header(film.metadata, width, height, film.steps)),
         problem=problem,
     )
