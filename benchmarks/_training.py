@@ -23,12 +23,10 @@ class Trained(NamedTuple):
     Attributes:
         seconds: the whole, with caches and checkpoints.
         epochs: rows of ``curve.csv``.
-        precision: what convolutions ran in.
     """
 
     seconds: float
     epochs: tuple[dict[str, str], ...]
-    precision: str
 
 
 def train_phase(recipe: Recipe, phase: Phase, network: PneumoniaNet, training: Films, validation: Films) -> Trained:
@@ -40,7 +38,7 @@ def train_phase(recipe: Recipe, phase: Phase, network: PneumoniaNet, training: F
         run.train(network, training, validation)
         seconds = time.perf_counter() - started
         with (run.folder / "curve.csv").open(newline="") as file:
-            return Trained(seconds, tuple(csv.DictReader(file)), str(run.precision).removeprefix("torch."))
+            return Trained(seconds, tuple(csv.DictReader(file)))
 
 
 def noise(count: int, side: int) -> Films:
