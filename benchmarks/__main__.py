@@ -15,9 +15,10 @@ from typing import Any
 from benchmarks._measure import run_benchmark
 
 QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring", "dicom")
-"""Run when none is named. ``study`` and ``soak`` take half an hour, ``screening`` and ``node`` minutes, and ``setup``
-downloads everything."""
-ALL = (*QUICK, "screening", "serve", "soak", "node", "study", "setup")
+"""Run when none is named. ``study`` and ``soak`` take half an hour, ``screening``, ``node``, ``training``, ``compile``
+and ``cached_views`` minutes. ``training`` installs TensorFlow, ``cached_views`` needs data, ``setup`` downloads
+everything."""
+ALL = (*QUICK, "screening", "serve", "soak", "node", "training", "compile", "cached_views", "study", "setup")
 LIBRARIES = ("pneumoscope", "torch", "openvino", "onnxruntime", "nncf", "keras", "captum")
 
 

@@ -1,6 +1,8 @@
 """The network alone, with score, heat map and embedding: OpenVINO beside PyTorch and ONNX Runtime.
 
-OpenVINO in each number format. All at 299 pixels, each engine with all processors, batches of 16.
+OpenVINO in each number format. All at 299 pixels, each engine with all processors, batches of 16. The machine's limit
+in bfloat16 and int8 is what a product of large matrices reaches on it; a multiplication and an addition are two
+operations, and those of the network's convolutions and matrix products are counted.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._arithmetic import matrix_product_rate, operations
 from benchmarks._measure import Times, timed
 from pneumoscope.bundle import Bundle, BundleSpec, InputSpec, save_bundle
 from pneumoscope.export import load_nncf
@@ -22,7 +25,7 @@ SIDE, FILMS, CALIBRATION = 299, 16, 8
 
 
 def run() -> dict[str, float | str]:
-    """Films per second of each, and ratios to PyTorch and ONNX Runtime in float32."""
+    """Films per second of each, ratios to PyTorch and ONNX Runtime in float32, and shares of the machine's limit."""
     films = np.random.default_rng(0).integers(0, 256, (FILMS, 1, SIDE, SIDE), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         bundle = _random_bundle(Path(folder) / "random")
@@ -34,6 +37,7 @@ def run() -> dict[str, float | str]:
         taken["torch f32"] = timed(lambda: torch.run(films))
         session = _onnx_session(bundle)
         taken["onnxruntime f32"] = timed(lambda: session.run(None, {INPUT: films}))
+        graph = build_model(bundle)
     results: dict[str, float | str] = {}
     for name, times in taken.items():
         results |= times.rate(FILMS, name)
@@ -41,6 +45,14 @@ def run() -> dict[str, float | str]:
         for name in taken:
             if name.startswith("openvino"):
                 results[f"{name}, times faster than {peer}"] = taken[peer].median / taken[name].median
+    graph.reshape({INPUT: [1, 1, SIDE, SIDE]})
+    work = operations(graph)
+    results["operations for a film, 10⁹"] = work / 1e9
+    for precision in ("bf16", "int8"):
+        limit, reached = matrix_product_rate(precision), FILMS * work / taken[f"openvino {precision}"].median
+        results[f"limit in {precision}, 10¹² operations/s"] = limit / 1e12
+        results[f"openvino {precision}, 10¹² operations/s"] = reached / 1e12
+        results[f"openvino {precision}, share of the limit"] = reached / limit
     return results
 
 

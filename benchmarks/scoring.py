@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks._films import write_films
-from benchmarks._keras_peer import keras_times
+from benchmarks._keras_peer import ask_keras
 from benchmarks._measure import Times, timed
 from pneumoscope.bundle import load_bundle
 from pneumoscope.scoring import Predictor, open_runtime
@@ -31,7 +31,11 @@ def run() -> dict[str, float | str]:
             predictor = Predictor(bundle, runtime=open_runtime(bundle, engine, precision=precision))
             taken[f"{engine} {precision}"] = timed(lambda own=predictor: _score(own, paths), REPEATS, warm=False)
         if os.environ.get("PNEUMOSCOPE_KERAS_PEER"):
-            taken["keras, score alone"], taken["keras, score and Grad-CAM"] = keras_times(paths)
+            alone, explained = ask_keras("score", [str(path) for path in paths])
+            taken["keras, score alone"], taken["keras, score and Grad-CAM"] = (
+                Times(tuple(alone)),
+                Times(tuple(explained)),
+            )
     results: dict[str, float | str] = {}
     for name, times in taken.items():
         results |= times.rate(FILMS, name)

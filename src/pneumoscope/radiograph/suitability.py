@@ -16,6 +16,10 @@ FINE_SIDE = 224
 """Pixels below which a film gets a note."""
 LEAST_CONTRAST = 0.05
 """Between the 1st and 99th percentile of the pixels; the flattest of 16 000 real films has 0.12."""
+LEAST_STRUCTURE = 0.02
+"""Share of the variance that is no smooth gradation; the smoothest of 5 286 real films has 0.027."""
+SMOOTH = 5
+"""Cosines along each side that make up a smooth gradation."""
 MOST_COLOUR = 0.05
 """Share of truly coloured pixels; marks and labels stay below, photographs and false colours reach 0.1 and more."""
 FEW_COLOUR = 0.002
@@ -60,7 +64,7 @@ def assess(radiograph: Radiograph) -> tuple[Finding, ...]:
     """Judge a film by its header and its plain looks.
 
     Codes of refusals: ``wrong-modality``, ``multi-frame``, ``not-chest``, ``not-frontal``, ``unknown-view``,
-    ``for-processing``, ``too-small``, ``aspect-ratio``, ``blank``, ``colour``. Codes of notes:
+    ``for-processing``, ``too-small``, ``aspect-ratio``, ``blank``, ``smooth``, ``colour``. Codes of notes:
     ``no-modality``, ``no-body-part``, ``no-view`` (DICOM without them), ``low-resolution``, ``colour-marks``.
 
     Returns:
@@ -132,6 +136,8 @@ def _looks(pixels: Pixels, known: Metadata) -> Iterator[Finding]:
     dark, bright = np.percentile(pixels[::step, ::step], [1, 99])
     if bright - dark < LEAST_CONTRAST:
         yield Finding("blank", "The film is blank: there is no contrast in it.", True)
+    elif min(height, width) >= SMALLEST_SIDE and structure(pixels) < LEAST_STRUCTURE:
+        yield Finding("smooth", "The film is a smooth gradation from dark to bright: it shows nothing.", True)
     if known.colourfulness > MOST_COLOUR:
         yield Finding(
             "colour",
@@ -140,3 +146,19 @@ def _looks(pixels: Pixels, known: Metadata) -> Iterator[Finding]:
         )
     elif known.colourfulness > FEW_COLOUR:
         yield Finding("colour-marks", "Coloured marks are on the film; they are read as grey.", False)
+
+
+def structure(pixels: Pixels) -> float:
+    """The share of a film's variance that its lowest cosines (Ahmed et al., IEEE Trans. Computers 1974) leave over.
+
+    Of its means over 28 × 28 fields, so that grain and resolution do not count.
+    """
+    fields = pixels.astype(np.float64)
+    for axis, length in enumerate(pixels.shape):
+        edges = np.linspace(0, length, SMALLEST_SIDE, endpoint=False).astype(int)
+        counts = np.expand_dims(np.diff(edges, append=length), 1 - axis)
+        fields = np.add.reduceat(fields, edges, axis) / counts
+    fields -= fields.mean()
+    place = (np.arange(SMALLEST_SIDE) + 0.5) / SMALLEST_SIDE
+    cosines, _ = np.linalg.qr(np.cos(np.pi * place[:, None] * np.arange(SMOOTH)))
+    return float(1 - ((cosines.T @ fields @ cosines) ** 2).sum() / max((fields**2).sum(), np.finfo(float).tiny))
