@@ -36,7 +36,7 @@ docs: $(VENV)/installed
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/installed
-	PNEUMOSCOPE_KERAS_PEER=1 $(BIN)/python -m benchmarks --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks --write docs/benchmarks.md
 
 # Programs that tests run beside ours where they are installed; needs root, on Debian.
 peers:

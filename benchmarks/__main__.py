@@ -14,33 +14,37 @@ from typing import Any
 
 from benchmarks._measure import run_benchmark
 
-QUICK = ("predict_cold", "gradcam", "frozen_stages", "network", "scoring", "dicom")
-"""Run when none is named. ``study`` and ``soak`` take half an hour, ``screening``, ``node``, ``training``, ``compile``
-and ``cached_views`` minutes. ``training`` installs TensorFlow, ``cached_views`` needs data, ``setup`` downloads
-everything."""
-ALL = (*QUICK, "screening", "serve", "soak", "node", "training", "compile", "cached_views", "study", "setup")
+USUAL = (
+    *("predict_cold", "gradcam", "frozen_stages", "network", "scoring", "dicom", "training", "screening"),
+    *("serve", "node"),
+)
+"""Run when none is named, in less than an hour. ``soak`` and ``study`` take longer, ``cached_views`` needs data,
+``compile`` a C++ compiler, and ``setup`` downloads everything."""
+ALL = (*USUAL, "soak", "compile", "cached_views", "study", "setup")
 LIBRARIES = ("pneumoscope", "torch", "openvino", "onnxruntime", "nncf", "keras", "captum")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}; default: {', '.join(QUICK)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}; default: {', '.join(USUAL)}")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
-    parser.add_argument("--write", type=Path, metavar="FILE.md", help="also write a page, anew after each benchmark")
+    parser.add_argument("--write", type=Path, metavar="FILE.md", help="also write a page, after each benchmark")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in ALL]
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}")
     machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
     results: dict[str, Any] = {"machine": machine | {name: version(name) for name in LIBRARIES}}
-    pages = []
-    for name in options.names or QUICK:
+    head = _head(results["machine"])
+    sections = _sections(options.write, head) if options.write else {}
+    for name in options.names or USUAL:
         # A process of its own: a child is charged with the memory of the process that it was started from.
         with ProcessPoolExecutor(1, get_context("spawn")) as alone:
             words, results[name] = alone.submit(run_benchmark, name).result()
-        pages.append(_section(name, words, results[name]))
+        sections[name] = _section(name, words, results[name])
         if options.write:
-            options.write.write_text(_page(results["machine"], pages), encoding="utf-8")
+            page = head + "\n".join(sections[known] for known in ALL if known in sections)
+            options.write.write_text(page, encoding="utf-8")
         if not options.json:
             print(name)
             for key, value in results[name].items():
@@ -55,13 +59,21 @@ def _shown(value: float | str) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _page(machine: dict[str, Any], sections: list[str]) -> str:
+def _head(machine: dict[str, Any]) -> str:
     what = ", ".join(f"{name} {value}" for name, value in machine.items())
     return (
         "# Benchmarks\n\nWritten by `make bench`; each section is one run, `python -m benchmarks NAME`. Rates are "
         f"medians of the runs, spreads go from the slowest to the fastest.\n\nMachine and versions: {what}.\n\n"
-        + "\n".join(sections)
     )
+
+
+def _sections(page: Path, head: str) -> dict[str, str]:
+    """What a page holds of this machine and these versions; of others, nothing is kept."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    if not text.startswith(head):
+        return {}
+    sections = [f"## {rest.strip()}\n" for rest in text.removeprefix(head).split("## ")[1:]]
+    return {section.split()[1]: section for section in sections}
 
 
 def _section(name: str, words: str, results: dict[str, float | str]) -> str:

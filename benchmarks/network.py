@@ -1,6 +1,7 @@
-"""The network alone, with score, heat map and embedding: OpenVINO beside PyTorch and ONNX Runtime.
+"""The network alone, with score, heat map and embedding: OpenVINO beside PyTorch, ONNX Runtime and Keras on TensorFlow.
 
-OpenVINO in each number format. All at 299 pixels, each engine with all processors, batches of 16. The machine's limit
+OpenVINO in each number format; Keras without heat map and embedding. All at 299 pixels, each engine with all
+processors, batches of 16. The machine's limit
 in bfloat16 and int8 is what a product of large matrices reaches on it; a multiplication and an addition are two
 operations, and those of the network's convolutions and matrix products are counted.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._arithmetic import matrix_product_rate, operations
+from benchmarks._keras_peer import ask_keras
 from benchmarks._measure import Times, timed
 from pneumoscope.bundle import Bundle, BundleSpec, InputSpec, save_bundle
 from pneumoscope.export import load_nncf
@@ -38,13 +40,14 @@ def run() -> dict[str, float | str]:
         session = _onnx_session(bundle)
         taken["onnxruntime f32"] = timed(lambda: session.run(None, {INPUT: films}))
         graph = build_model(bundle)
+    taken["keras"] = Times(tuple(ask_keras("predict", FILMS)))
     results: dict[str, float | str] = {}
     for name, times in taken.items():
         results |= times.rate(FILMS, name)
-    for peer in ("torch f32", "onnxruntime f32"):
-        for name in taken:
-            if name.startswith("openvino"):
-                results[f"{name}, times faster than {peer}"] = taken[peer].median / taken[name].median
+    ours = [name for name in taken if name.startswith("openvino")]
+    for peer in (name for name in taken if name not in ours):
+        for name in ours:
+            results[f"{name}, times faster than {peer}"] = taken[peer].median / taken[name].median
     graph.reshape({INPUT: [1, 1, SIDE, SIDE]})
     work = operations(graph)
     results["operations for a film, 10⁹"] = work / 1e9

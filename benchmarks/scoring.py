@@ -1,13 +1,11 @@
 """624 JPEG films of 224 pixels from the disk to the prediction, with the shipped model: this package's two engines.
 
-With ``PNEUMOSCOPE_KERAS_PEER=1`` also the study's own stack, Keras on TensorFlow in an environment of its own, at 299
-pixels: ``model.predict``, and for heat maps Grad-CAM by automatic differentiation, timed on 40 films and scaled up
-to all.
+Beside them the study's own stack, Keras on TensorFlow in an environment of its own, at 299 pixels: ``model.predict``,
+and for heat maps Grad-CAM by automatic differentiation, timed on 40 films and scaled up to all.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -30,12 +28,8 @@ def run() -> dict[str, float | str]:
         for engine, precision in (("openvino", "f32"), ("openvino", "bf16"), ("torch", "f32")):
             predictor = Predictor(bundle, runtime=open_runtime(bundle, engine, precision=precision))
             taken[f"{engine} {precision}"] = timed(lambda own=predictor: _score(own, paths), REPEATS, warm=False)
-        if os.environ.get("PNEUMOSCOPE_KERAS_PEER"):
-            alone, explained = ask_keras("score", [str(path) for path in paths])
-            taken["keras, score alone"], taken["keras, score and Grad-CAM"] = (
-                Times(tuple(alone)),
-                Times(tuple(explained)),
-            )
+        alone, explained = ask_keras("score", [str(path) for path in paths])
+    taken |= {"keras, score alone": Times(tuple(alone)), "keras, score and Grad-CAM": Times(tuple(explained))}
     results: dict[str, float | str] = {}
     for name, times in taken.items():
         results |= times.rate(FILMS, name)
