@@ -18,9 +18,9 @@ USUAL = (
     *("predict_cold", "gradcam", "frozen_stages", "network", "scoring", "dicom", "training", "screening"),
     *("serve", "node"),
 )
-"""Run when none is named, in less than an hour. ``soak`` and ``study`` take longer, ``cached_views`` needs data,
-``compile`` a C++ compiler, and ``setup`` downloads everything."""
-ALL = (*USUAL, "soak", "compile", "cached_views", "study", "setup")
+"""Run when none is named, in less than an hour. ``soak`` and ``study`` take longer, ``int8`` and ``cached_views`` need
+data, ``compile`` a C++ compiler, and ``setup`` downloads everything."""
+ALL = (*USUAL, "soak", "int8", "compile", "cached_views", "study", "setup")
 LIBRARIES = ("pneumoscope", "torch", "openvino", "onnxruntime", "nncf", "keras", "captum")
 
 
