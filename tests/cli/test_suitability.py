@@ -30,7 +30,7 @@ class Pooling:
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Films that grow bright downwards, with a bright spot; the last ten of ``val`` show patients of ``train``."""
+    """Films that grow bright downwards, with ribs and a bright spot; ten of ``val`` show patients of ``train``."""
     folder = tmp_path_factory.mktemp("films")
     draw = np.random.default_rng(0)
     y, x = np.mgrid[:48, :48]
@@ -38,7 +38,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, count in (("train", 210), ("val", 120)):
         for index in range(count):
             heart = np.exp(-(((x - 14 - draw.normal()) / 8) ** 2) - ((y - 20 - draw.normal()) / 10) ** 2)
-            values = 40 + draw.uniform(1.5, 2) * y + draw.uniform(80, 100) * heart + draw.normal(0, 6, y.shape)
+            plain = 40 + draw.uniform(1.5, 2) * y + 12 * (-1) ** (y // 4)
+            values = plain + draw.uniform(80, 100) * heart + draw.normal(0, 6, y.shape)
             Image.fromarray(values.clip(0, 255).astype(np.uint8)).save(folder / f"{split}{index}.png")
             patient = f"train{index}" if split == "train" or index >= 110 else f"val{index}"
             rows.append({"path": f"{split}{index}.png", "label": None, "split": split, "patient_id": patient})

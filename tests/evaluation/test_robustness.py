@@ -101,9 +101,9 @@ def test_a_film_is_read_once(scored: tuple, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_refused_films_are_counted_and_in_no_figure(tmp_path: Path, predictor: Predictor) -> None:
     """Films of so little contrast that less of it makes them blank."""
-    ramp = np.linspace(0, 24, 240)[None].repeat(240, 0)
+    stripes = 24 * (np.arange(240) // 20 % 2)[None].repeat(240, 0)
     for index in range(12):
-        Image.fromarray((ramp + 100 + 6 * index).astype(np.uint8)).save(tmp_path / f"{index}.png")
+        Image.fromarray((stripes + 100 + 6 * index).astype(np.uint8)).save(tmp_path / f"{index}.png")
     table = pd.DataFrame({"path": [f"{i}.png" for i in range(12)], "label": [int(i > 5) for i in range(12)]})
     table.to_csv(tmp_path / "cases.csv", index=False)
     cohort = load_cohort(tmp_path)

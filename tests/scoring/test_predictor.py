@@ -176,9 +176,9 @@ def test_real_network_end_to_end(tmp_path: Path, tiny_bundle: Bundle) -> None:
 
 
 def test_films_unlike_the_training_films_are_refused(tmp_path: Path, bundle: Bundle) -> None:
-    """Training films are dark on the left; the second film is turned, the third is something else."""
+    """Training films are dark on the left, with stripes; the second film is turned, the third is something else."""
     draw = np.random.default_rng(0)
-    ramp = np.linspace(40, 200, 299)[None, :].repeat(299, 0)
+    ramp = (np.linspace(60, 180, 299) + 25 * (-1) ** (abs(np.arange(299) - 149) // 12))[None, :].repeat(299, 0)
     training = np.stack([ramp + draw.normal(0, 8, ramp.shape) for _ in range(200)]).clip(0, 255).astype(np.uint8)
     known = fit_training_films(training, draw.normal(1, 0.1, (200, 2048)).astype(np.float32) ** 2)
     rule = Suitability(threshold=6.0, mirrored=1e9)

@@ -27,7 +27,9 @@ def table(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME|FILE.toml", help="ablations, child-choices, or a table of your own.", show_default=False
+            metavar="NAME|FILE.toml",
+            help="ablations, child-choices, child-length, or a table of your own.",
+            show_default=False,
         ),
     ],
     data: Data,
@@ -135,4 +137,6 @@ def _file(name: str) -> Path:
     for folder in (package / "recipes", package.parents[1] / "recipes"):
         if (found := folder / f"{name}.toml").is_file():
             return found
-    raise RecipeError(f"there is no table {name!r}; name ablations, child-choices, or a file that ends in .toml")
+    raise RecipeError(
+        f"there is no table {name!r}; name ablations, child-choices, child-length, or a file that ends in .toml"
+    )
