@@ -76,10 +76,10 @@ class Gaussian:
 
     def log_distance(self, points: Array) -> npt.NDArray[np.float64]:
         """(N,) log of the squared Mahalanobis distance of each of (N, D) points."""
-        centred = points.astype(np.float64) - self.mean
-        along = centred @ self.axes.T.astype(np.float64)
+        centred = points - self.mean
+        along = (centred @ self.axes.T).astype(np.float64)
         # Axes are stored in half precision, so the rest may come out a little below zero.
-        rest = np.maximum((centred**2).sum(1) - (along**2).sum(1), 0)
+        rest = np.maximum((centred**2).sum(1, dtype=np.float64) - (along**2).sum(1), 0)
         return np.log((along**2 / self.variances).sum(1) + rest / self.rest[0] + 1e-12)
 
     def excess(self, log_distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -109,7 +109,8 @@ class TrainingFilms:
             embedding: (N, D), what the network makes of them.
         """
         upright = _small(pixels)
-        layouts = np.stack([self.layout.log_distance(_standardised(pose.undo(upright))) for pose in POSES], 1)
+        posed = np.concatenate([_standardised(pose.undo(upright)) for pose in POSES])
+        layouts = self.layout.log_distance(posed).reshape(len(POSES), -1).T
         seen = self.embedding.excess(self.embedding.log_distance(rooted(embedding)))
         return Likeness(
             atypical=np.hypot(seen, self.layout.excess(layouts[:, 0])),

@@ -133,10 +133,11 @@ def _looks(pixels: Pixels, known: Metadata) -> Iterator[Finding]:
     if max(height, width) > LONGEST_SHAPE * min(height, width):
         yield Finding("aspect-ratio", f"{width} × {height} pixels is not the shape of a chest film.", True)
     step = max(1, min(height, width) // 512)
-    dark, bright = np.percentile(pixels[::step, ::step], [1, 99])
+    sample = pixels[::step, ::step]
+    dark, bright = np.percentile(sample, [1, 99])
     if bright - dark < LEAST_CONTRAST:
         yield Finding("blank", "The film is blank: there is no contrast in it.", True)
-    elif min(height, width) >= SMALLEST_SIDE and structure(pixels) < LEAST_STRUCTURE:
+    elif min(height, width) >= SMALLEST_SIDE and structure(sample) < LEAST_STRUCTURE:
         yield Finding("smooth", "The film is a smooth gradation from dark to bright: it shows nothing.", True)
     if known.colourfulness > MOST_COLOUR:
         yield Finding(

@@ -24,7 +24,9 @@ class OpenVinoWriter:
 
     def convolution(self, x: Any, kernel: Array, bias: Array, *, stride: int, same: bool, name: str) -> Any:
         pads = [side // 2 if same else 0 for side in kernel.shape[2:]]
-        raw = ops.convolution(x, ops.constant(kernel), [stride, stride], pads, pads, [1, 1], name=name)
+        raw = ops.convolution(
+            x, ops.constant(kernel, shared_memory=True), [stride, stride], pads, pads, [1, 1], name=name
+        )
         return ops.relu(ops.add(raw, ops.constant(bias[None, :, None, None])))
 
     def max_pool(self, x: Any) -> Any:
