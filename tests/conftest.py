@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pneumoscope.bundle import Bundle, BundleSpec, Calibration, InputSpec, OperatingPoint, save_bundle
+
+if TYPE_CHECKING:
+    from pneumoscope.network import PneumoniaNet
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +21,29 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("PNEUMOSCOPE_DATA names no folder with the real data sets")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def attentive_network() -> PneumoniaNet:
+    """Squeeze-and-excitation, statistics that are not those of a fresh layer, and films that stay distinguishable."""
+    import torch
+
+    from pneumoscope.network import PneumoniaNet
+
+    torch.manual_seed(3)
+    network = PneumoniaNet(attention=True)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.8, 1.2)
+    with torch.no_grad():
+        # Every hidden unit speaks for pneumonia, so that there is evidence on any film.
+        network.head.hidden.weight.abs_()
+        network.head.logit.weight.abs_()
+        torch.nn.init.normal_(network.attention.expand.weight, std=0.1)
+    return network.eval()
 
 
 @pytest.fixture(scope="session")

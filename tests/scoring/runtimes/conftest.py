@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from pneumoscope.bundle import Architecture, Bundle, BundleSpec, InputSpec, list_bundles, save_bundle
@@ -12,21 +11,8 @@ from pneumoscope.network import PneumoniaNet
 
 
 @pytest.fixture(scope="session")
-def attentive_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Squeeze-and-excitation, statistics that are not those of a fresh layer, and films that stay distinguishable."""
-    torch.manual_seed(3)
-    network = PneumoniaNet(attention=True)
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight)
-        elif isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.8, 1.2)
-    with torch.no_grad():
-        # Every hidden unit speaks for pneumonia, so that there is evidence on any film.
-        network.head.hidden.weight.abs_()
-        network.head.logit.weight.abs_()
-        torch.nn.init.normal_(network.attention.expand.weight, std=0.1)
+def attentive_bundle(attentive_network: PneumoniaNet, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The bundle of a network with squeeze-and-excitation."""
     spec = BundleSpec(
         name="attentive",
         created="2025-01-01T00:00:00Z",
@@ -34,7 +20,7 @@ def attentive_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         architecture=Architecture(attention=True),
         input=InputSpec(size=139, fit="pad"),
     )
-    return save_bundle(spec, network.state_dict(), tmp_path_factory.mktemp("bundles") / "attentive")
+    return save_bundle(spec, attentive_network.state_dict(), tmp_path_factory.mktemp("bundles") / "attentive")
 
 
 @pytest.fixture(params=["tiny", "attentive", *(bundle.spec.name for bundle in list_bundles())])
