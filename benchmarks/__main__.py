@@ -62,7 +62,8 @@ def _shown(value: float | str) -> str:
 def _head(machine: dict[str, Any]) -> str:
     what = ", ".join(f"{name} {value}" for name, value in machine.items())
     return (
-        "# Benchmarks\n\nWritten by `make bench`; each section is one run, `python -m benchmarks NAME`. Rates are "
+        "# Benchmarks\n\nWritten by `make bench`, or section by section by "
+        "`python -m benchmarks NAME --write docs/benchmarks.md`. Rates are "
         f"medians of the runs, spreads go from the slowest to the fastest.\n\nMachine and versions: {what}.\n\n"
     )
 
