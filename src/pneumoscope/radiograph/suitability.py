@@ -152,7 +152,11 @@ def _looks(pixels: Pixels, known: Metadata) -> Iterator[Finding]:
 def structure(pixels: Pixels) -> float:
     """The share of a film's variance that its lowest cosines (Ahmed et al., IEEE Trans. Computers 1974) leave over.
 
-    Of its means over 28 × 28 fields, so that grain and resolution do not count.
+    Of its means over 28 × 28 fields, so that grain and resolution do not count. 0 is a smooth gradation, and near 1
+    there is none; a film of one value has 1.
+
+    Args:
+        pixels: (H, W) of any range, 28 pixels a side at least.
     """
     fields = pixels.astype(np.float64)
     for axis, length in enumerate(pixels.shape):
