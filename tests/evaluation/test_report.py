@@ -164,7 +164,7 @@ def test_sections_of_tests(tmp_path: Path, judged: tuple) -> None:
         "no better than a random order, 0.250 (-0.100 to 0.500)",
         "Maps of different films have a rank correlation of 0.25",
         "the model takes missing structure for disease",
-        "Mirroring changes the probability by 0.250 -0.100 – 0.500 on average",
+        "Mirroring changes the probability by 0.250 (-0.100 to 0.500) on average",
     ):
         assert part in text, part
     assert {"robustness.svg", "erasure.svg", "randomisation.svg"} <= {path.name for path in (out / "figures").iterdir()}
