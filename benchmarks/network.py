@@ -18,8 +18,8 @@ from benchmarks._keras_peer import ask_keras
 from benchmarks._measure import Times, timed
 from pneumoscope.bundle import Bundle, BundleSpec, InputSpec, save_bundle
 from pneumoscope.export import load_nncf
+from pneumoscope.graphs.layers import INPUT, Weights, describe
 from pneumoscope.scoring import OpenVinoRuntime, TorchRuntime
-from pneumoscope.scoring.runtimes.layers import INPUT, Weights, describe
 from pneumoscope.scoring.runtimes.openvino import build_model
 
 SIDE, FILMS, CALIBRATION = 299, 16, 8
@@ -82,7 +82,7 @@ def _openvino(bundle: Bundle, films: np.ndarray):
 def _onnx_session(bundle: Bundle):
     import onnxruntime
 
-    from pneumoscope.scoring.runtimes.onnx_graph import OnnxWriter
+    from pneumoscope.graphs.onnx_graph import OnnxWriter
 
     spec = bundle.spec
     weights = Weights(bundle.tensors(), str(bundle.path))

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from pneumoscope import __version__
 from pneumoscope.bundle import Bundle
 from pneumoscope.errors import BundleError, CohortError, OutputError
+from pneumoscope.graphs.layers import INPUT, Weights, describe
 from pneumoscope.output import whole_folder
 from pneumoscope.scoring import OpenVinoRuntime, Scores, score_pixels
 from pneumoscope.scoring.runtimes.exported import GRAPHS, RECORD, Exported, Gates, open_exported
-from pneumoscope.scoring.runtimes.layers import INPUT, Weights, describe
 from pneumoscope.scoring.runtimes.openvino import build_model
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _graph(bundle: Bundle, engine: Engine) -> Any:
     if engine == "openvino":
         return build_model(bundle)
     _library("onnx")
-    from pneumoscope.scoring.runtimes.onnx_graph import OnnxWriter
+    from pneumoscope.graphs.onnx_graph import OnnxWriter
 
     build_model(bundle)  # which finds shapes that do not follow from one another; ONNX would not
     spec = bundle.spec

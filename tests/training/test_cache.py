@@ -13,6 +13,7 @@ from pneumoscope.errors import TrainingError
 from pneumoscope.network import PneumoniaNet
 from pneumoscope.training import cache
 from pneumoscope.training.cache import Activations, cache_activations
+from pneumoscope.training.frozen import FrozenStages
 
 FILMS = np.random.default_rng(0).integers(0, 256, (1, 11, 75, 75), dtype=np.uint8)
 
@@ -40,9 +41,8 @@ def noisy(batch: torch.Tensor) -> torch.Tensor:
 
 
 def fill(network: PneumoniaNet, path: Path, progress: Callable[[int], Any] = lambda done: None) -> Activations:
-    device, dtype = torch.device("cpu"), torch.float32
-    options: dict[str, Any] = {"views": 2, "augment": noisy, "seed": 3, "device": device, "dtype": dtype}
-    return cache_activations(network, FILMS, path, progress=progress, **options)
+    stages = FrozenStages(network, 75, torch.device("cpu"), torch.float32)
+    return cache_activations(stages, FILMS, path, views=2, augment=noisy, seed=3, progress=progress)
 
 
 def test_views_are_the_film_and_its_changes(tmp_path: Path, network: PneumoniaNet) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pneumoscope.errors import TrainingError
-from pneumoscope.network import PneumoniaNet
+from pneumoscope.training.frozen import FrozenStages
 
 BATCH = 32
 
@@ -37,15 +37,13 @@ class Activations:
 
 
 def cache_activations(
-    network: PneumoniaNet,
+    stages: FrozenStages,
     films: npt.NDArray[np.uint8],
     path: Path,
     *,
     views: int,
     augment: Callable[[Tensor], Tensor],
     seed: int,
-    device: torch.device,
-    dtype: torch.dtype,
     progress: Callable[[int], Any],
 ) -> Activations:
     """Compute the activations that enter the first trained stage, unless they are there.
@@ -54,7 +52,7 @@ def cache_activations(
     only when it is whole; a call that was killed half-way is taken up where it was, with the same result.
 
     Args:
-        network: decides by its frozen stages where the activations are taken; kept in inference mode.
+        stages: compute the activations.
         films: (1, N, S, S) uint8.
         path: where to keep the ``.npy`` file.
         progress: called with the number of films done since the last call.
@@ -71,13 +69,11 @@ def cache_activations(
 
     def activations(view: int, rows: slice) -> npt.NDArray[np.float16]:
         torch.manual_seed((seed * views + view) * count + rows.start)  # a batch's own, so that a resumed call agrees
-        batch = torch.from_numpy(films[0, rows]).to(device)[:, None].float() / 255
-        batch = batch if view == 0 else augment(batch)
-        return network.encode(batch.contiguous(memory_format=torch.channels_last), network.entry).half().cpu().numpy()
+        batch = torch.from_numpy(films[0, rows]).to(stages.device)[:, None].float() / 255
+        return stages(batch if view == 0 else augment(batch))
 
     draft = path.with_suffix(".part")
-    network.eval()
-    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+    with torch.inference_mode():
         film = activations(0, slice(0, 1))
         header = _header((views, count, *film.shape[1:]))
         try:

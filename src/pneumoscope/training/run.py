@@ -29,6 +29,7 @@ from pneumoscope.progress import progress_bar
 from pneumoscope.training.augment import build_augmentation
 from pneumoscope.training.cache import Activations, cache_activations
 from pneumoscope.training.films import EpochOrder, FilmBatches
+from pneumoscope.training.frozen import FrozenStages
 from pneumoscope.training.hardware import resolve_precision
 from pneumoscope.training.loss import class_weights
 from pneumoscope.training.module import Curve, ExponentialAverage, PhaseModule
@@ -183,12 +184,13 @@ class TrainingRun:
         self, folder: Path, phase: Phase, network: PneumoniaNet, training: Films, validation: Films, seed: int
     ) -> tuple[DataLoader[Any], DataLoader[Any]]:
         inputs: dict[str, npt.NDArray[Any] | Activations] = {}
+        stages = FrozenStages(network, self.recipe.input.size, self.device, self.precision)
         for name, films in (("training", training), ("validation", validation)):
             inputs[name] = films.pixels[None]
             if phase.cached_views:
                 file = folder / f"{name}.npy"
                 if rank() == 0:
-                    self._cache(file, network, films, phase.cached_views if name == "training" else 1, seed)
+                    self._cache(file, stages, films, phase.cached_views if name == "training" else 1, seed)
                 barrier()
                 inputs[name] = Activations(file)
         order = EpochOrder(
@@ -210,18 +212,16 @@ class TrainingRun:
             ),
         )
 
-    def _cache(self, file: Path, network: PneumoniaNet, films: Films, views: int, seed: int) -> None:
+    def _cache(self, file: Path, stages: FrozenStages, films: Films, views: int, seed: int) -> None:
         what = f"{file.parent.name}: frozen stages on {file.stem} films"
         with progress_bar(what, views * len(films.labels)) as advance:
             cache_activations(
-                network,
+                stages,
                 films.pixels[None],
                 file,
                 views=views,
                 augment=build_augmentation(self.recipe.augmentation),
                 seed=seed,
-                device=self.device,
-                dtype=self.precision,
                 progress=advance,
             )
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from pneumoscope.bundle import Bundle
 from pneumoscope.errors import BundleError
+from pneumoscope.graphs.layers import INPUT, LEVELS, OUTPUTS, Weights, describe
 from pneumoscope.scoring.runtime import Batch, Scores
-from pneumoscope.scoring.runtimes.layers import INPUT, LEVELS, OUTPUTS, Weights, describe
 from pneumoscope.scoring.runtimes.precision import Precision, resolve_precision
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def build_model(bundle: Bundle) -> Model:
     Raises:
         BundleError: the weights are missing, damaged or do not fit.
     """
-    from pneumoscope.scoring.runtimes.opset import OpenVinoWriter
+    from pneumoscope.graphs.opset import OpenVinoWriter
 
     spec = bundle.spec
     weights = Weights(bundle.tensors(), str(bundle.path))

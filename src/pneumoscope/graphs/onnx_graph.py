@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pneumoscope.scoring.runtimes.layers import INPUT, Array
+from pneumoscope.graphs.layers import INPUT, Array
 
 OPSET, IR_VERSION = 17, 8
 """Of early 2022, so that engines of that age read it too."""

@@ -7,7 +7,7 @@ them. Tests hold both against PyTorch, so that a change of one without the other
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -27,6 +27,8 @@ STEM = "Conv2d_1a_3x3"
 INPUT = "films"
 OUTPUTS = ("logit", "saliency", "embedding")
 """What the graph answers, in its order; see :class:`~pneumoscope.scoring.Scores`."""
+ACTIVATIONS = "activations"
+"""What the graph of the frozen stages answers."""
 
 
 class Writer(Protocol[Node]):
@@ -159,6 +161,22 @@ def describe(writer: Writer[Node], weights: Weights, *, size: int, attention: bo
     return writer.answer(dict(zip(OUTPUTS, (writer.flat(score), saliency, embedding), strict=True)))
 
 
+def describe_frozen(writer: Writer[Node], weights: Weights, *, size: int, entry: str) -> Any:
+    """Write the stages before ``entry``: the graph answers what :meth:`pneumoscope.network.PneumoniaNet.encode` does.
+
+    Args:
+        writer: of one engine.
+        weights: of a network; those of later stages are left.
+        size: side of the input in pixels.
+        entry: a stage, ``"attention"`` or, of a network without attention, ``"head"``.
+
+    Returns:
+        What the writer makes of a graph with the output :data:`ACTIVATIONS`.
+    """
+    x = _Trunk(writer, weights).run(writer.films(size), entry)
+    return writer.answer({ACTIVATIONS: writer.mean(x) if entry == "head" else x})
+
+
 class _Trunk:
     """InceptionV3, as :class:`pneumoscope.network.InceptionTrunk` has it."""
 
@@ -166,21 +184,36 @@ class _Trunk:
         self._writer = writer
         self._weights = weights
 
-    def run(self, films: Any) -> Any:
+    def run(self, x: Any, entry: str = "attention") -> Any:
+        """What reaches ``entry`` of films: a stage, or what follows the last one."""
+        for name, entering in self._stages(x):
+            x = entering
+            if name == entry:
+                break
+        return x
+
+    def _stages(self, x: Any) -> Iterator[tuple[str, Any]]:
+        """Each stage's name with what enters it; a stage is written when the next one is asked for."""
         pool = self._writer.max_pool
-        x = self._unit(films, STEM, stride=2)
+        yield "stem", x
+        x = self._unit(x, STEM, stride=2)
         x = self._unit(self._unit(x, "Conv2d_2a_3x3", same=False), "Conv2d_2b_3x3")
         x = self._unit(self._unit(pool(x), "Conv2d_3b_1x1"), "Conv2d_4a_3x3", same=False)
         x = pool(x)
-        for block in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
+        for number, block in enumerate(("Mixed_5b", "Mixed_5c", "Mixed_5d")):
+            yield f"mixed{number}", x
             x = self._block(x, block, ("branch1x1",), ("branch5x5_1", "branch5x5_2"), _double("branch3x3dbl", 3))
+        yield "mixed3", x
         x = self._reduction(x, "Mixed_6a", ("branch3x3",), _double("branch3x3dbl", 3))
-        for block in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"):
+        for number, block in enumerate(("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"), start=4):
+            yield f"mixed{number}", x
             x = self._block(x, block, ("branch1x1",), _double("branch7x7", 3), _double("branch7x7dbl", 5))
+        yield "mixed8", x
         x = self._reduction(x, "Mixed_7a", _double("branch3x3", 2), _double("branch7x7x3", 4))
-        for block in ("Mixed_7b", "Mixed_7c"):
+        for number, block in enumerate(("Mixed_7b", "Mixed_7c"), start=9):
+            yield f"mixed{number}", x
             x = self._fan(x, block)
-        return x
+        yield "attention", x
 
     def _block(self, x: Any, block: str, *branches: Sequence[str]) -> Any:
         parts = [self._chain(x, block, branch) for branch in branches]

@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from pneumoscope.scoring.runtimes.layers import INPUT, Array
+from pneumoscope.graphs.layers import INPUT, Array
 
 FILMS = -1
 """A dimension that is left open: the number of films."""
