@@ -6,8 +6,10 @@ import argparse
 import json
 import os
 import platform
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,8 @@ USUAL = (
     *("serve", "node"),
 )
 """Run when none is named, in less than an hour. ``soak`` and ``study`` take longer, ``int8`` and ``cached_views`` need
-data, ``compile`` a C++ compiler, and ``setup`` downloads everything."""
-ALL = (*USUAL, "soak", "int8", "compile", "cached_views", "study", "setup")
+data, ``compile`` a C++ compiler, ``gpu`` a GPU, and ``setup`` downloads everything."""
+ALL = (*USUAL, "soak", "int8", "compile", "cached_views", "study", "setup", "gpu")
 LIBRARIES = ("pneumoscope", "torch", "openvino", "onnxruntime", "nncf", "keras", "captum")
 
 
@@ -34,7 +36,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(ALL)}")
     machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    results: dict[str, Any] = {"machine": machine | {name: version(name) for name in LIBRARIES}}
+    results: dict[str, Any] = {"machine": machine | dict(_versions())}
     head = _head(results["machine"])
     sections = _sections(options.write, head) if options.write else {}
     for name in options.names or USUAL:
@@ -51,6 +53,13 @@ def main() -> None:
                 print(f"  {key:<60} {_shown(value):>16}")
     if options.json:
         print(json.dumps(results, indent=2))
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """Of the libraries that are installed."""
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 def _shown(value: float | str) -> str:

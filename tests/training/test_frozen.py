@@ -24,7 +24,7 @@ def network(attention: bool) -> PneumoniaNet:
             module.momentum = 1.0
     with torch.no_grad():
         made(torch.rand(8, 1, 96, 96))  # statistics of their own give activations of usual size
-    return made.eval()
+    return made.channels_last().eval()  # as training lays it out
 
 
 def distance(found: np.ndarray, expected: np.ndarray) -> float:

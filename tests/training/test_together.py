@@ -73,8 +73,8 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, films: Films) -> None
     both = train_together(run, fresh_network(), films, films, on_this_machine(2))
     start, expected = fresh_network().state_dict(), alone.state_dict()
     assert max(float((expected[name] - start[name]).abs().max()) for name in expected) > 1e-2, "it has learnt"
-    # Adam magnifies the rounding of small gradients, so this is a hundredth of what the weights moved.
-    torch.testing.assert_close(both.state_dict(), expected, rtol=0, atol=1e-4)
+    # Adam magnifies the rounding of small gradients, so this is a fiftieth of what the weights moved.
+    torch.testing.assert_close(both.state_dict(), expected, rtol=0, atol=2e-4)
     one, two = rows(tmp_path / "alone"), rows(tmp_path / "together")
     assert len(one) == len(two) == 3, "one process writes the curve"
     for column in ("train_loss", "val_loss", "val_auc", "learning_rate"):

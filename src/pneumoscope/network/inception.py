@@ -67,9 +67,10 @@ class ConvNormAct(nn.Module):
         """Whether training goes faster with the normalisation inside the kernel; the result is the same.
 
         With fixed statistics it is linear, so it can be put on the kernel instead of the map: cheaper where the map
-        is larger than the kernel. Exporters fold by themselves, and their graphs must not depend on a batch's size.
+        is larger than the kernel, on a CPU; a GPU waits for the many small steps. Exporters fold by themselves, and
+        their graphs must not depend on a batch's size.
         """
-        if self.bn.training or not torch.is_grad_enabled():
+        if self.bn.training or not torch.is_grad_enabled() or x.device.type != "cpu":
             return False
         if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
             return False

@@ -60,7 +60,7 @@ class FrozenStages:
 
         from pneumoscope.graphs.opset import OpenVinoWriter
 
-        tensors = {name: tensor.numpy() for name, tensor in self._network.state_dict().items()}
+        tensors = {name: tensor.contiguous().numpy() for name, tensor in self._network.state_dict().items()}
         entry = self._network.entry
         model = describe_frozen(OpenVinoWriter(), Weights(tensors, "network"), size=self._size, entry=entry)
         model.reshape({INPUT: [1, 1, self._size, self._size]})

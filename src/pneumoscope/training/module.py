@@ -123,11 +123,14 @@ class ExponentialAverage(WeightAveraging):
     """
 
     def __init__(self, decay: float):
-        def average(kept: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
-            now = min(decay, (1 + int(steps)) / (10 + int(steps)))
-            return kept.lerp(current, 1 - now) if kept.dtype.is_floating_point else current
+        def average(kept: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+            if not kept[0].is_floating_point():  # tensors come grouped by type
+                torch._foreach_copy_(kept, current)
+                return
+            done = int(steps)  # waits for a GPU, so once for all tensors
+            torch._foreach_lerp_(kept, current, 1 - min(decay, (1 + done) / (10 + done)))
 
-        super().__init__(avg_fn=average)
+        super().__init__(multi_avg_fn=average)
 
 
 class Curve(Callback):
