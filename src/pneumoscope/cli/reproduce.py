@@ -14,6 +14,9 @@ from pneumoscope.errors import RecipeError
 if TYPE_CHECKING:
     from pneumoscope.experiments import Results
 
+TABLES = ("ablations", "child-choices", "child-length", "child-sources", "pneumoniamnist-choices")
+"""Tables that come with Pneumoscope."""
+
 app = command_group("reproduce", "Rebuild tables of experiments: trainings on held-out patients and sources.")
 
 
@@ -28,7 +31,7 @@ def table(
         str,
         typer.Argument(
             metavar="NAME|FILE.toml",
-            help="ablations, child-choices, child-length, or a table of your own.",
+            help=f"{', '.join(TABLES)}, or a table of your own.",
             show_default=False,
         ),
     ],
@@ -137,6 +140,4 @@ def _file(name: str) -> Path:
     for folder in (package / "recipes", package.parents[1] / "recipes"):
         if (found := folder / f"{name}.toml").is_file():
             return found
-    raise RecipeError(
-        f"there is no table {name!r}; name ablations, child-choices, child-length, or a file that ends in .toml"
-    )
+    raise RecipeError(f"there is no table {name!r}; name one of {', '.join(TABLES)}, or a file that ends in .toml")

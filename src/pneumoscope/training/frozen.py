@@ -17,8 +17,8 @@ from pneumoscope.network import PneumoniaNet
 class FrozenStages:
     """Answers films with what reaches the first trained stage: by OpenVINO on a CPU, else by PyTorch.
 
-    OpenVINO runs one film a request, as many at once as suit the processor, which is faster than PyTorch's batches
-    (``python -m benchmarks frozen_stages``).
+    OpenVINO runs one film a request, as many at once as suit the processor; ``python -m benchmarks frozen_stages`` says
+    how much faster that is than PyTorch's batches.
 
     Args:
         network: decides by its frozen stages where the activations are taken; kept in inference mode.

@@ -165,6 +165,7 @@ class TrainingRun:
             with _quiet_lightning(), _interruptible():
                 trainer = self._trainer(number, phase, folder)
                 trainer.fit(module, *loaders, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+            network.to(self.device)  # the trainer leaves it on the CPU
 
     def _keep(self, phase: Phase, network: PneumoniaNet, folder: Path) -> None:
         """Write the weights of a phase that has ended, and remove what it worked with."""
@@ -184,7 +185,7 @@ class TrainingRun:
         self, folder: Path, phase: Phase, network: PneumoniaNet, training: Films, validation: Films, seed: int
     ) -> tuple[DataLoader[Any], DataLoader[Any]]:
         inputs: dict[str, npt.NDArray[Any] | Activations] = {}
-        stages = FrozenStages(network, self.recipe.input.size, self.device, self.precision)
+        stages = FrozenStages(network, training.pixels.shape[-1], self.device, self.precision)
         for name, films in (("training", training), ("validation", validation)):
             inputs[name] = films.pixels[None]
             if phase.cached_views:
