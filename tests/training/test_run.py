@@ -187,3 +187,24 @@ def test_full_disk_is_one_clear_error_and_the_checkpoint_stays(
     monkeypatch.undo()
     TrainingRun(tmp_path / "run", recipe(), {}).train(fresh_network(), films, films)
     assert len(rows(tmp_path / "run")) == 2
+
+
+def test_dropout_passes_answer_the_mean_probability(tmp_path: Path, films: Films) -> None:
+    network = fresh_network().eval()
+    run = TrainingRun(tmp_path / "run", recipe(), {})
+    found = 1 / (1 + np.exp(-run.logits(network, films, dropout=1024)[0]))
+    with torch.inference_mode():
+        embedding = network.encode(torch.from_numpy(films.pixels)[:, None].float() / 255, "head").double().numpy()
+    hidden, logit = network.head.hidden, network.head.logit
+    (first, shift), (second, offset) = (
+        (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()) for layer in (hidden, logit)
+    )
+    draw = np.random.default_rng(0)
+    passes = []
+    for _ in range(1024):
+        kept = embedding * draw.integers(0, 2, embedding.shape) * 2  # the recipe drops a half
+        passes.append(1 / (1 + np.exp(-(np.maximum(kept @ first.T + shift, 0) @ second.T + offset)[:, 0])))
+    error = np.std(passes, axis=0) / np.sqrt(1024)
+    assert error.max() > 0
+    assert (abs(found - np.mean(passes, axis=0)) < 6 * error).all()
+    assert np.array_equal(run.logits(network, films, dropout=4), run.logits(network, films, dropout=4)), "repeatable"

@@ -33,17 +33,22 @@ Logits = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class View:
-    """How often each film is scored, and how the second and later times differ; None: as in the row's training."""
+    """How often each film is scored, and how the second and later times differ; None: as in the row's training.
+
+    ``dropout`` is the number of passes of the head with dropout, of which 0 is one without.
+    """
 
     count: int = 1
     changes: Augmentation | None = None
+    dropout: int = 0
 
     @property
     def key(self) -> str:
         """A file name's part."""
-        if self.count == 1:
-            return "plain"
-        return f"{self.count}-{_digest(self.changes.model_dump(mode='json') if self.changes else None)}"
+        parts = ["plain"]
+        if self.count > 1:
+            parts = [str(self.count), _digest(self.changes.model_dump(mode="json") if self.changes else None)]
+        return "-".join([*parts, f"dropout-{self.dropout}"] if self.dropout else parts)
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,13 @@ class Laboratory:
         with progress_bar("Scoring", total) as advance:
             logits: dict[str, Any] = {
                 part: run.logits(
-                    network, films[part], views=view.count, changes=view.changes, dtype=run.precision, progress=advance
+                    network,
+                    films[part],
+                    views=view.count,
+                    changes=view.changes,
+                    dropout=view.dropout,
+                    dtype=run.precision,
+                    progress=advance,
                 )
                 for part in films
             }
@@ -190,7 +201,7 @@ class Laboratory:
 
 def view_of(row: Combination) -> View:
     """The view that a combination scores films in."""
-    return View(row.views, row.changes) if row.views > 1 else View()
+    return View(row.views, row.changes if row.views > 1 else None, row.dropout)
 
 
 def decided_precision(folder: Path, device: torch.device) -> str:

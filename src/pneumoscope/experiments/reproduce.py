@@ -162,6 +162,8 @@ def _line(
         if row.views > 1:
             changes["views"] = row.views
             changes["views differ by"] = row.changes.model_dump(exclude_defaults=True) if row.changes else "training's"
+        if row.dropout:
+            changes["passes with dropout"] = row.dropout
     return Line(
         name=row.name,
         question=row.question,

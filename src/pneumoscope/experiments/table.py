@@ -66,13 +66,18 @@ class Row(Section):
 
 
 class Combination(Section):
-    """A row that needs no training: the mean logit of other rows' networks, over views of each film."""
+    """A row that needs no training: the mean logit of other rows' networks, over views of each film.
+
+    With ``dropout``, a network's logit is that of its mean probability over so many passes with units of the embedding
+    dropped as in training (Monte Carlo dropout; Gal and Ghahramani, ICML 2016, arXiv:1506.02142).
+    """
 
     name: Name
     question: str
     of: tuple[Name, ...] = Field(min_length=1, description="rows whose networks are averaged")
     views: int = Field(1, ge=1, le=64, description="the film as it is, then so many less one changed")
     changes: Augmentation | None = Field(None, description="how views differ; without it, as in the row's training")
+    dropout: int = Field(0, ge=0, le=1024, description="passes of the head with dropout; 0 is one without")
 
 
 class Quick(Section):

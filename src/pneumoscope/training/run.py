@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pneumoscope.errors import OutputError, TrainingError
-from pneumoscope.network import PneumoniaNet
+from pneumoscope.network import Head, PneumoniaNet
 from pneumoscope.progress import progress_bar
 from pneumoscope.training.augment import build_augmentation
 from pneumoscope.training.cache import Activations, cache_activations
@@ -110,6 +110,7 @@ class TrainingRun:
         *,
         views: int = 1,
         changes: Augmentation | None = None,
+        dropout: int = 0,
         dtype: torch.dtype = torch.float32,
         progress: Callable[[int], Any] | None = None,
     ) -> npt.NDArray[np.float64]:
@@ -120,6 +121,8 @@ class TrainingRun:
             films: what to score.
             views: at least 1.
             changes: how the second and later views differ from the films; None changes as the recipe does.
+            dropout: passes of the head with units of the embedding dropped, over whose mean probability the logit is
+                taken; 0 is one pass with all of them. The trunk is run once.
             dtype: what convolutions run in.
             progress: called with the number of films done since the last call.
         """
@@ -134,7 +137,8 @@ class TrainingRun:
                 for rows in _slices(len(films.labels)):
                     batch = batches[rows][0][:, None].to(self.device)
                     batch = augment(batch) if view else batch
-                    logits = network(batch.contiguous(memory_format=torch.channels_last))
+                    embedding = network.encode(batch.contiguous(memory_format=torch.channels_last), "head")
+                    logits = _with_dropout(network.head, embedding, dropout) if dropout else network.head(embedding)
                     result[view, rows] = logits.float().cpu().numpy()
                     if progress:
                         progress(len(rows))
@@ -254,6 +258,14 @@ class TrainingRun:
             default_root_dir=folder,
             **trainer_options(),
         )
+
+
+def _with_dropout(head: Head, embedding: Tensor, passes: int) -> Tensor:
+    """Monte Carlo dropout: the log-odds of the mean probability over so many passes, (N,) float64."""
+    head.train()
+    mean = torch.stack([head(embedding).double().sigmoid() for _ in range(passes)]).mean(0)
+    head.eval()
+    return torch.logit(mean, eps=1e-12)
 
 
 def _of_network(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
