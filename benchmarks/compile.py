@@ -64,7 +64,7 @@ def _step(side: int, prepare: Callable[[PneumoniaNet], Any] = lambda network: ne
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = binary_loss(run(films).float(), labels, recipe.loss)
+            loss = binary_loss(run(films).float(), labels, recipe.loss).mean()
         loss.backward()
         optimizer.step()
 
