@@ -49,7 +49,8 @@ class FrozenStages:
         return np.concatenate(answers)
 
     def _by_pytorch(self, films: Tensor) -> npt.NDArray[np.float16]:
-        with torch.inference_mode(), torch.autocast(self.device.type, self._dtype):
+        lower = self._dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, self._dtype, enabled=lower):
             films = films.contiguous(memory_format=torch.channels_last)
             return self._network.encode(films, self._network.entry).half().cpu().numpy()
 
