@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import resource
 import sys
-import time
-from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
-from benchmarks._measure import Times
+from benchmarks._measure import Times, timed
 from benchmarks._training import STUDY, noise, train_phase
 from pneumoscope.network import PneumoniaNet
 from pneumoscope.training.cache import BATCH
@@ -54,17 +51,8 @@ def _engines(side: int) -> tuple[Times, Times]:
     films = torch.from_numpy(noise(BATCH, side).pixels)[:, None].float() / 255
     stages = FrozenStages(network, side, torch.device("cpu"), torch.bfloat16)
 
-    def pytorch(films: Tensor) -> object:
+    def pytorch() -> object:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             return network.encode(films.contiguous(memory_format=torch.channels_last), network.entry).half().numpy()
 
-    return _times(stages, films), _times(pytorch, films)
-
-
-def _times(run: Callable[[Tensor], object], films: Tensor) -> Times:
-    seconds = []
-    for _ in range(1 + REPEATS):  # the first warms up
-        started = time.perf_counter()
-        run(films)
-        seconds.append(time.perf_counter() - started)
-    return Times(tuple(seconds[1:]))
+    return timed(lambda: stages(films), REPEATS), timed(pytorch, REPEATS)

@@ -9,7 +9,6 @@ pass, and three times that for training, which is a little too much as the stem 
 from __future__ import annotations
 
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks._measure import Times
+from benchmarks._measure import Times, timed
 from benchmarks._training import STUDY, noise, train_phase
 from pneumoscope.bundle import BundleSpec, InputSpec, save_bundle
 from pneumoscope.network import PneumoniaNet
@@ -57,14 +56,12 @@ def run() -> dict[str, float | str]:
 def _matrix_rate() -> float:
     """FLOP/s of a product of two random matrices in bfloat16."""
     left, right = torch.randn(2, PRODUCT, PRODUCT, device="cuda", dtype=torch.bfloat16)
-    seconds = []
-    for _ in range(3 + 10):
-        torch.cuda.synchronize()
-        started = time.perf_counter()
+
+    def product() -> None:
         left @ right
         torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    return 2 * PRODUCT**3 / Times(tuple(seconds[3:])).median
+
+    return 2 * PRODUCT**3 / timed(product, 10).median
 
 
 def _forward_work(side: int) -> int:
@@ -85,14 +82,12 @@ def _scoring(side: int) -> Times:
     )
     with tempfile.TemporaryDirectory() as folder:
         runtime = TorchRuntime(save_bundle(spec, PneumoniaNet().state_dict(), Path(folder) / "noise"), precision="bf16")
-        runtime.run(films[:BATCH])
-        seconds = []
-        for _ in range(REPEATS):
-            started = time.perf_counter()
+
+        def score() -> None:
             for start in range(0, SCORED, BATCH):
                 runtime.run(films[start : start + BATCH])
-            seconds.append(time.perf_counter() - started)
-    return Times(tuple(seconds))
+
+        return timed(score, REPEATS)
 
 
 def _training(side: int, batch: int) -> Times:
