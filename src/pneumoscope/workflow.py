@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,8 +83,6 @@ def train_bundle(
     from pneumoscope.training.run import Films, TrainingRun
     from pneumoscope.training.together import train_together
 
-    for rule in recipe.leave_out:
-        cohort = cohort.without(rule)
     training, validation = (_read(part, name, recipe) for name, part in _parts(cohort, recipe).items())
     unseen, words = _unseen(validation.cohort, training.cohort)
     data = [training.record, validation.record]
@@ -124,7 +122,7 @@ def train_bundle(
     return _with_suitability(bundle, training.films.pixels, held_out.pixels, words)
 
 
-def fit_suitability(bundle: Bundle, cohort: Cohort) -> Bundle:
+def fit_suitability(bundle: Bundle, cohort: Cohort, *, as_trained: bool = False) -> Bundle:
     """Teach a bundle what its training films look like, so that it refuses what is unlike them.
 
     The split ``train`` says what they look like; the threshold is chosen on films of the split ``val`` whose patients
@@ -133,23 +131,32 @@ def fit_suitability(bundle: Bundle, cohort: Cohort) -> Bundle:
     Args:
         bundle: changed in its folder.
         cohort: the films that the bundle was trained on, or those of the site that it is to be used at.
+        as_trained: leave films out, and divide the others, as the bundle's training did, for which labels are needed;
+            the result is that of training.
 
     Raises:
         CohortError: a split is missing or has too few films.
+        BundleError: ``as_trained``, and the bundle does not say how it was trained.
         OutputError: the bundle's folder cannot be written.
     """
-    training, validation = cohort.select("train"), cohort.select("val")
-    patients = validation.cases["patient_id"]
-    seen = patients.isin(training.cases["patient_id"].dropna())
-    validation = replace(validation, cases=validation.cases[~seen].reset_index(drop=True))
-    words = f"{len(validation)} of {len(seen)} validation films, whose patients, where known, are not in train"
-    if patients.isna().all():
-        words = f"{len(validation)} validation films of {cohort.name} (patients not known)"
+    if as_trained:
+        if not bundle.spec.recipe:
+            raise BundleError(f"{bundle.path}: does not say how it was trained; leave --as-trained away")
+        training, validation = _parts(cohort, Recipe.model_validate(bundle.spec.recipe)).values()
+        unseen, words = _unseen(validation, training)
+        validation = validation.where(unseen)
+    else:
+        training, validation = cohort.select("train"), cohort.select("val")
+        patients = validation.cases["patient_id"]
+        seen = patients.isin(training.cases["patient_id"].dropna())
+        validation = validation.where(~seen)
+        words = f"{len(validation)} of {len(seen)} validation films, whose patients, where known, are not in train"
+        if patients.isna().all():
+            words = f"{len(validation)} validation films of {cohort.name} (patients not known)"
     rows = _sample(len(training))
     fitted_on = f"{len(rows)} of {len(training)} training films of {training.name}"
-    training = replace(training, cases=training.cases.iloc[rows].reset_index(drop=True))
     pixels = []
-    for name, part in (("train", training), ("val", validation)):
+    for name, part in (("training", training.take(rows)), ("validation", validation)):
         with progress_bar(f"Reading {name} films", len(part)) as advance:
             pixels.append(part.pixels(bundle.spec.input.size, bundle.spec.input.fit, progress=advance))
     return _describe(bundle, *pixels, fitted_on=fitted_on, chosen_on=words)
@@ -238,6 +245,8 @@ def _parts(cohort: Cohort, recipe: Recipe) -> dict[str, Cohort]:
     """The films to train and to validate on: two splits, or folds of both with patients apart."""
     from pneumoscope.cohorts import grouped_folds
 
+    for rule in recipe.leave_out:
+        cohort = cohort.without(rule)
     folds = recipe.validation.folds
     if not folds:
         return {name: cohort.select(name).require_both_classes() for name in ("train", "val")}
@@ -293,13 +302,16 @@ def _describe(
     fitted_on: str,
     chosen_on: str,
 ) -> Bundle:
-    from pneumoscope.evaluation import choose_suitability, fit_training_films
+    from pneumoscope.evaluation import choose_suitability, fit_training_films, strips_of
     from pneumoscope.scoring import OpenVinoRuntime, score_pixels
 
     runtime = OpenVinoRuntime(bundle)
-    with progress_bar("Describing the films", len(training) + len(validation)) as advance:
-        known = fit_training_films(training, score_pixels(runtime, training, progress=advance).embedding)
-        seen = score_pixels(runtime, validation, progress=advance).embedding
+    strips = strips_of(training)
+    with progress_bar("Describing the films", len(training) + len(strips) + len(validation)) as advance:
+        learnt, torn, seen = (
+            score_pixels(runtime, films, progress=advance).embedding for films in (training, strips, validation)
+        )
+    known = fit_training_films(training, learnt, torn)
     rule = choose_suitability(known, validation, seen, fitted_on=fitted_on, chosen_on=chosen_on)
     return write_suitability(bundle, known, rule)
 

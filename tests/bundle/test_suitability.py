@@ -16,12 +16,14 @@ from pneumoscope.bundle import (
     Gaussian,
     Likeness,
     Pose,
+    Strips,
     Suitability,
     TrainingFilms,
     copy_bundle,
     layout_of,
     load_bundle,
     render_card,
+    rooted,
     write_suitability,
 )
 from pneumoscope.errors import BundleError, OutputError
@@ -44,7 +46,8 @@ def _gaussian(dimensions: int, axes: int, seed: int) -> Gaussian:
 @pytest.fixture
 def known() -> TrainingFilms:
     side = np.random.default_rng(2).normal(size=GRID**2).astype(np.float32)
-    return TrainingFilms(_gaussian(2048, 5, 0), _gaussian(GRID**2, 7, 1), side)
+    strips = Strips(np.random.default_rng(3).normal(size=2048).astype(np.float32), np.array([1, 2], np.float32))
+    return TrainingFilms(_gaussian(2048, 5, 0), _gaussian(GRID**2, 7, 1), strips, side)
 
 
 @pytest.fixture
@@ -60,6 +63,23 @@ def test_distance_is_that_of_the_whole_covariance() -> None:
     expected = [mahalanobis(point, gaussian.mean, np.linalg.inv(covariance)) ** 2 for point in points]
     np.testing.assert_allclose(np.exp(gaussian.log_distance(points)), expected, rtol=0.01)
     np.testing.assert_allclose(gaussian.excess(np.array([1.0, 3.0])), [0, 2])
+
+
+def test_evidence_for_a_strip_is_counted_in_standard_deviations() -> None:
+    strips = Strips(np.array([2, -1], np.float32), np.array([1, 2], np.float32))
+    np.testing.assert_allclose(strips.excess(np.array([[1, 1], [3, 1], [0, 5]], np.float32)), [0, 2, 0])
+
+
+def test_a_film_is_as_atypical_as_all_three_say_together(known: TrainingFilms) -> None:
+    draw = np.random.default_rng(6)
+    films, embedding = draw.integers(0, 256, (3, 48, 48), dtype=np.uint8), draw.uniform(0, 4, (3, 2048)).astype("f4")
+    points = rooted(embedding)
+    parts = (
+        known.embedding.excess(known.embedding.log_distance(points)),
+        known.layout.excess(known.layout.log_distance(layout_of(films))),
+        np.maximum((points @ known.strips.direction - 1) / 2, 0),
+    )
+    np.testing.assert_allclose(known.compare(films, embedding).atypical, np.linalg.norm(parts, axis=0), rtol=1e-5)
 
 
 def test_poses_are_told_as_a_viewer_sees_them() -> None:
@@ -119,11 +139,13 @@ def test_damaged_statistics_are_found(fitted: Bundle, known: TrainingFilms) -> N
         assert load_bundle(fitted.path).training_films
 
 
-@pytest.mark.parametrize("change", ["lacking", "misshapen", "noise"])
+@pytest.mark.parametrize("change", ["lacking", "misshapen", "strips", "noise"])
 def test_statistics_of_another_form_are_refused(fitted: Bundle, known: TrainingFilms, change: str) -> None:
     tensors = known.tensors()
     if change == "lacking":
         del tensors["layout.rest"]
+    elif change == "strips":
+        tensors["strips.direction"] = tensors["strips.direction"][1:].copy()
     else:
         tensors["embedding.axes"] = tensors["embedding.axes"][:, 1:].copy()
     with pytest.raises((KeyError, ValueError)):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumoscope.bundle import Bundle, load_bundle
+from pneumoscope.bundle import Bundle, copy_bundle, load_bundle, write_spec
 from pneumoscope.scoring import Scores
 
 from .conftest import Command, refused
@@ -80,3 +81,28 @@ def test_too_few_films_change_nothing(films: Path, tiny_bundle: Bundle, tmp_path
     ended = command("suitability", "fit", tiny_bundle.path, "--data", tmp_path / "only.csv")
     refused(ended, "there are no cases in split 'val'")
     assert not (tiny_bundle.path / "suitability.safetensors").exists()
+
+
+def test_films_are_divided_as_in_training(
+    films: Path, tiny_bundle: Bundle, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pneumoscope.scoring.OpenVinoRuntime", Pooling)
+    table = pd.read_csv(films / "cases.csv")
+    table = table.assign(path=[str(films / path) for path in table["path"]], label=np.arange(len(table)) % 2)
+    table.assign(left=np.arange(len(table)) < 15).to_csv(tmp_path / "cases.csv", index=False)
+    asked = ("suitability", "fit", tiny_bundle.path, "--data", tmp_path / "cases.csv", "--as-trained")
+    refused(command(*asked, "--out", tmp_path / "unsaid"), "does not say how it was trained")
+    recipe = {
+        "name": "divided",
+        "validation": {"folds": 3},
+        "leave_out": [{"left": "True"}],
+        "phases": [{"unfreeze": "none", "learning_rate": 1e-4}],
+    }
+    trained = copy_bundle(tiny_bundle, tmp_path / "trained")
+    write_spec(trained.spec.model_copy(update={"recipe": recipe}), trained.path)
+    ended = command(*asked[:2], trained.path, *asked[3:])
+    assert ended.status == 0, ended.err
+    rule = load_bundle(trained.path).spec.suitability
+    # 315 films are not left out; whole patients, of whom some have two films, are divided.
+    assert re.search(r"2(0\d|1[0-4]) of 2(0\d|1[0-4]) training films", rule.fitted_on)
+    assert re.search(r"1(0\d|10) of 1(0\d|10) validation films, whose patients", rule.chosen_on)

@@ -77,3 +77,19 @@ def test_patients_are_drawn_whole() -> None:
         resampled = made.measure([CellScores(logits[:100], logits[100:], None)]).resampled["accuracy"]
         spreads.append(np.std(resampled))
     assert spreads[1] / spreads[0] == pytest.approx(np.sqrt(10), rel=0.15)
+
+
+def test_contrary_films_alone_judge() -> None:
+    kept = np.random.default_rng(8).random(300) < 0.3
+    made = Bench(
+        Judge("patients-contrary", "", ("one",), contrary=True),
+        {"one": PART},
+        LABELS,
+        np.arange(FILMS),
+        contrary={"one": kept},
+        bootstrap=100,
+        seed=0,
+    )
+    one = scores(1.2)
+    assert made.measure([one]).value["roc_auc"] == pytest.approx(roc_auc_score(LABELS[100:][kept], one.judged[kept]))
+    assert made.measure([one]).value["brier"] != bench().measure([one]).value["brier"]

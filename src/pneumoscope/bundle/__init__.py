@@ -21,7 +21,17 @@ from pneumoscope.bundle.store import (
     write_spec,
     write_suitability,
 )
-from pneumoscope.bundle.suitability import GRID, POSES, Gaussian, Likeness, Pose, TrainingFilms, layout_of, rooted
+from pneumoscope.bundle.suitability import (
+    GRID,
+    POSES,
+    Gaussian,
+    Likeness,
+    Pose,
+    Strips,
+    TrainingFilms,
+    layout_of,
+    rooted,
+)
 
 __all__ = [
     "GRID",
@@ -38,6 +48,7 @@ __all__ = [
     "Likeness",
     "OperatingPoint",
     "Pose",
+    "Strips",
     "Suitability",
     "TrainingFilms",
     "copy_bundle",

@@ -232,7 +232,7 @@ def _suitability(spec: BundleSpec) -> str:
     return (
         "### Suitability\n\n"
         f"Films that are unlike its training films are refused, beyond a distance of {rule.threshold:.2f}, at which\n"
-        f"{rule.false_refusals:.0%} of suitable films are.\n\n"
+        f"{rule.false_refusals:.2%} of suitable films are.\n\n"
         + _table(("", ""), {"fitted on": rule.fitted_on, "chosen on": rule.chosen_on}.items())
     )
 

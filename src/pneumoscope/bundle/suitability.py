@@ -5,6 +5,10 @@ Two Gaussians describe the training films: one of the network's embedding, one o
 2018), with the covariance shrunk to a few axes and one variance for all the rest (Tipping & Bishop, J. R. Stat. Soc. B
 1999; as a detector: Moghaddam & Pentland, IEEE TPAMI 1997), so that it stays small and needs few films.
 
+A Gaussian knows chest films alone, and lets pass what differs from them as they differ from each other. So a linear
+rule on the embedding tells them from strips of themselves too, narrow and stretched to a whole film, which have a
+film's texture and no chest on them (auxiliary outliers: Hendrycks et al., ICLR 2019, arXiv:1812.04606).
+
 The layout also says which way up a film is, since it is compared in its four turns and their negatives, and a linear
 rule on it on which side the heart lies. NumPy alone computes all of it.
 """
@@ -83,8 +87,25 @@ class Gaussian:
         return np.log((along**2 / self.variances).sum(1) + rest / self.rest[0] + 1e-12)
 
     def excess(self, log_distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """By how many standard deviations a log distance is above that of the films that it was fitted on, ≥ 0."""
-        return np.maximum((log_distance - self.typical[0]) / self.typical[1], 0)
+        """:func:`excess` of a log distance."""
+        return excess(log_distance, self.typical)
+
+
+@dataclass(frozen=True, eq=False)
+class Strips:
+    """A linear rule on the embedding that tells chest films from strips of them.
+
+    Attributes:
+        direction: (D,), its product with an embedding grows with the evidence for a strip.
+        typical: (2,), mean and standard deviation of that product on the films that it was fitted on.
+    """
+
+    direction: Array
+    typical: Array
+
+    def excess(self, points: Array) -> npt.NDArray[np.float64]:
+        """(N,) :func:`excess` of the evidence for a strip at each of (N, D) points."""
+        return excess((points @ self.direction).astype(np.float64), self.typical)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +115,13 @@ class TrainingFilms:
     Attributes:
         embedding: of the network's embedding, :func:`rooted`.
         layout: of :func:`layout_of` the films.
+        strips: what tells them from strips of themselves, by the embedding, :func:`rooted`.
         side: (GRID²,), its product with a layout is the log odds that the film was mirrored.
     """
 
     embedding: Gaussian
     layout: Gaussian
+    strips: Strips
     side: Array
 
     def compare(self, pixels: npt.NDArray[np.uint8], embedding: Array) -> Likeness:
@@ -111,7 +134,8 @@ class TrainingFilms:
         upright = _small(pixels)
         posed = np.concatenate([_standardised(pose.undo(upright)) for pose in POSES])
         layouts = self.layout.log_distance(posed).reshape(len(POSES), -1).T
-        seen = self.embedding.excess(self.embedding.log_distance(rooted(embedding)))
+        points = rooted(embedding)
+        seen = np.hypot(self.embedding.excess(self.embedding.log_distance(points)), self.strips.excess(points))
         return Likeness(
             atypical=np.hypot(seen, self.layout.excess(layouts[:, 0])),
             pose=layouts.argmin(1),
@@ -123,7 +147,7 @@ class TrainingFilms:
         """Everything by name, for a safetensors file: means and axes in half precision."""
         parts = {
             f"{part}.{name}": np.ascontiguousarray(value, np.float16 if name in ("mean", "axes") else np.float32)
-            for part in ("embedding", "layout")
+            for part in ("embedding", "layout", "strips")
             for name, value in vars(getattr(self, part)).items()
         }
         return {**parts, "side": self.side}
@@ -145,11 +169,15 @@ class TrainingFilms:
                 raise ValueError(f"{name}: shapes do not belong together")
             return Gaussian(mean, axes, *others)
 
-        side = tensors["side"].astype(np.float32)
-        layout = part("layout")
+        embedding, layout = part("embedding"), part("layout")
+        side, direction, typical = (
+            tensors[name].astype(np.float32) for name in ("side", "strips.direction", "strips.typical")
+        )
         if side.shape != layout.mean.shape or side.shape != (GRID**2,):
             raise ValueError("side: its shape does not belong to the layout")
-        return cls(part("embedding"), layout, side)
+        if direction.shape != embedding.mean.shape or typical.shape != (2,):
+            raise ValueError("strips: its shapes do not belong to the embedding")
+        return cls(embedding, layout, Strips(direction, typical), side)
 
 
 class Likeness(NamedTuple):
@@ -183,6 +211,11 @@ class Likeness(NamedTuple):
     def refused(self, threshold: float) -> npt.NDArray[np.bool_]:
         """(N,) whether any of the findings refuses."""
         return (self.pose != 0) | (self.atypical > threshold)
+
+
+def excess(values: npt.NDArray[np.float64], typical: Array) -> npt.NDArray[np.float64]:
+    """By how many standard deviations values are above the mean of (mean, standard deviation), ≥ 0."""
+    return np.maximum((values - typical[0]) / typical[1], 0)
 
 
 def layout_of(pixels: npt.NDArray[np.uint8]) -> Array:

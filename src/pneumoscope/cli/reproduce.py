@@ -14,7 +14,15 @@ from pneumoscope.errors import RecipeError
 if TYPE_CHECKING:
     from pneumoscope.experiments import Results
 
-TABLES = ("ablations", "child-choices", "child-length", "child-sources", "pneumoniamnist-choices")
+TABLES = (
+    "ablations",
+    "child-choices",
+    "child-epochs",
+    "child-length",
+    "child-sources",
+    "pneumoniamnist-choices",
+    "pneumoniamnist-epochs",
+)
 """Tables that come with Pneumoscope."""
 
 app = command_group("reproduce", "Rebuild tables of experiments: trainings on held-out patients and sources.")

@@ -32,6 +32,9 @@ def fit_suitability(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for a changed copy.", show_default="changes BUNDLE")
     ] = None,
+    as_trained: Annotated[
+        bool, typer.Option("--as-trained", help="Divide labelled films as the model's training did, by its recipe.")
+    ] = False,
     patients: Patients = None,
     columns: Columns = None,
     preset: Preset = None,
@@ -39,14 +42,14 @@ def fit_suitability(
     """Teach a model what its training films look like, so that it refuses films that are unlike them.
 
     The split train of the films describes them; the threshold is chosen on films of the split val, of other
-    patients, for half a percent of false refusals. Labels are not needed. Use the films that the model was trained on.
+    patients, for 0.75% of false refusals. Labels are not needed. Use the films that the model was trained on.
     """
     from pneumoscope.bundle import copy_bundle, load_bundle
     from pneumoscope.workflow import fit_suitability as fit
 
     cohort = _cohort(data, columns, preset, patients)
     model = load_bundle(bundle)
-    fitted = fit(copy_bundle(model, out) if out else model, cohort)
+    fitted = fit(copy_bundle(model, out) if out else model, cohort, as_trained=as_trained)
     rule = fitted.spec.suitability
     typer.echo(f"Bundle: {fitted.path}")
     typer.echo(f"Fitted on: {rule.fitted_on}")

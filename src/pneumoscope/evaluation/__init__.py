@@ -16,7 +16,7 @@ from pneumoscope.evaluation.report import require_free, write_evaluation
 from pneumoscope.evaluation.robustness import Robustness, measure_robustness
 from pneumoscope.evaluation.study import STUDY, Reference
 from pneumoscope.evaluation.subgroups import Breakdown, Difference, Subgroup, break_down
-from pneumoscope.evaluation.suitability import choose_suitability, fit_training_films
+from pneumoscope.evaluation.suitability import choose_suitability, fit_training_films, strips_of
 from pneumoscope.evaluation.yields import Costs, Yield
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "require_free",
     "roc_auc",
     "score_cohort",
+    "strips_of",
     "threshold_name",
     "write_evaluation",
 ]

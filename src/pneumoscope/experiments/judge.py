@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,16 +48,18 @@ class Judge:
         words: which films these are.
         folds: whose held-out films, one after the other.
         shifted: as they are, or shifted.
+        contrary: all of them, or those alone that look like the other class.
     """
 
     name: str
     words: str
     folds: tuple[str, ...]
     shifted: bool = False
+    contrary: bool = False
 
 
 def judges_of(table: Table) -> tuple[Judge, ...]:
-    """Patients held out, the same films shifted, and each source held out."""
+    """Patients held out, the same films shifted, each source held out, and contrary films of all but shifted ones."""
     random = tuple(fold.name for fold in table.folds if isinstance(fold, PatientFold))
     found = []
     if random:
@@ -68,6 +70,17 @@ def judges_of(table: Table) -> tuple[Judge, ...]:
         for fold in table.folds
         if not isinstance(fold, PatientFold)
     ]
+    if table.contrary:
+        found += [
+            replace(
+                judge,
+                name=f"{judge.name}-contrary",
+                words=f"{judge.words}; that look like the other class",
+                contrary=True,
+            )
+            for judge in found
+            if not judge.shifted
+        ]
     return tuple(found)
 
 
@@ -79,6 +92,7 @@ class Bench:
         partitions: by the folds' names.
         labels: (N,) of the cohort.
         groups: (N,) groups of films, of which whole ones are drawn.
+        contrary: by the folds' names, which of the held-out films a judge of contrary films keeps.
         bootstrap, seed: resamples, and their seed.
     """
 
@@ -89,6 +103,7 @@ class Bench:
         labels: Rows,
         groups: Rows,
         *,
+        contrary: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         bootstrap: int,
         seed: int,
     ):
@@ -96,6 +111,10 @@ class Bench:
         self._cohort_labels = labels
         self._partitions = [partitions[name] for name in judge.folds]
         rows = np.concatenate([part.judged for part in self._partitions])
+        self._kept = np.ones(len(rows), bool)
+        if judge.contrary and contrary is not None:
+            self._kept = np.concatenate([contrary[name] for name in judge.folds])
+        rows = rows[self._kept]
         self.labels = labels[rows]
         drawn = np.unique(groups[rows], return_inverse=True)[1]
         self._weights = np.concatenate(
@@ -109,9 +128,8 @@ class Bench:
             scores: of a row on the judge's folds, in its order.
         """
         parts = [self._calibrated(one, part) for one, part in zip(scores, self._partitions, strict=True)]
-        logits = np.concatenate([logits for logits, _, _ in parts])
-        probability = np.concatenate([probability for _, probability, _ in parts])
-        right = np.concatenate([called for _, _, called in parts]) == (self.labels == 1)
+        logits, probability, called = (np.concatenate(values)[self._kept] for values in zip(*parts, strict=True))
+        right = called == (self.labels == 1)
         ones = np.ones((1, len(self.labels)), np.float32)
         results = []
         for weights in (ones, self._weights):

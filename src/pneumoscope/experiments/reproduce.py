@@ -6,20 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from pneumoscope import __version__
 from pneumoscope.cohorts import Cohort
 from pneumoscope.errors import TrainingError
 from pneumoscope.experiments.cells import CellScores, Laboratory, View, averaged, decided_precision, view_of
+from pneumoscope.experiments.contrary import contrary_films
 from pneumoscope.experiments.films import FilmStore, Partition, development, groups_of, partition
-from pneumoscope.experiments.judge import Bench, Judge, Measured, Verdict, judges_of, verdict
+from pneumoscope.experiments.judge import Bench, Measured, Verdict, judges_of, verdict
 from pneumoscope.experiments.table import Combination, Row, Table, differences, row_recipes
 from pneumoscope.training.recipe import Augmentation, Recipe
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from pneumoscope.network import InitialWeights
 
 LIMITS = (
@@ -103,7 +104,19 @@ def reproduce_table(
     store = FilmStore(cohort, base.input.size, base.input.fit, table.shift, table.seed)
     laboratory = Laboratory(folder, table, recipes, store, partitions, weights)
     judges = judges_of(table)
-    benches = [_bench(judge, partitions, cohort, groups, table) for judge in judges]
+    contrary = _contrary(table, store, partitions)
+    benches = [
+        Bench(
+            judge,
+            partitions,
+            cohort.labels,
+            groups,
+            contrary=contrary,
+            bootstrap=table.bootstrap,
+            seed=table.seed,
+        )
+        for judge in judges
+    ]
     statements = (*_statements(table, cohort, partitions, base, weights), *LIMITS)
     lines: list[Line] = []
     reference: list[Measured] = []
@@ -174,10 +187,16 @@ def _line(
     )
 
 
-def _bench(
-    judge: Judge, partitions: Mapping[str, Partition], cohort: Cohort, groups: npt.NDArray[Any], table: Table
-) -> Bench:
-    return Bench(judge, partitions, cohort.labels, groups, bootstrap=table.bootstrap, seed=table.seed)
+def _contrary(
+    table: Table, store: FilmStore, partitions: Mapping[str, Partition]
+) -> dict[str, npt.NDArray[np.bool_]] | None:
+    """By the folds' names, which held-out films look like the other class; None where the table does not ask."""
+    if not table.contrary:
+        return None
+    pixels = store.plain(np.arange(len(store.cohort)), store.size, store.fit)
+    return {
+        name: contrary_films(pixels, store.cohort.labels, part, table.contrary) for name, part in partitions.items()
+    }
 
 
 def _statements(
@@ -201,6 +220,11 @@ def _statements(
         else:
             what = f"all films with {fold.column} like {fold.pattern!r} held out, with patients of the class they lack"
         found.append(f"Fold {fold.name}: {what}; normal + pneumonia films: {', '.join(counts)}.")
+    if table.contrary:
+        found.append(
+            f"Films that look like the other class: of each fold and class the {table.contrary:.0%} of held-out films "
+            "that a linear rule on 24 × 24 pixels, learnt on the fold's training films, finds least like their own."
+        )
     epochs = " + ".join(str(phase.epochs) for phase in base.phases)
     found.append(
         f"Base row: {table.base} at {base.input.size} pixels, epochs {epochs}, precision {base.precision}, "

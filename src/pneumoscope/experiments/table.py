@@ -100,6 +100,13 @@ class Table(Section):
     shift: Augmentation = Field(
         Augmentation(), description="changes to the held-out films of unseen patients, the same for every row"
     )
+    contrary: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="share of each class's held-out films, those that look most like the other class, that judge by "
+        "themselves too; 0 is none",
+    )
     recipe: dict[str, Any] = Field({}, description="keys of the base recipe that differ in every row")
     rows: tuple[Row, ...] = Field(min_length=1)
     combinations: tuple[Combination, ...] = ()
