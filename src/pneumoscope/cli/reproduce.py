@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 TABLES = (
     "ablations",
     "child-choices",
-    "child-epochs",
+    "child-contrary",
     "child-length",
     "child-sources",
     "pneumoniamnist-choices",
-    "pneumoniamnist-epochs",
+    "pneumoniamnist-contrary",
 )
 """Tables that come with Pneumoscope."""
 
