@@ -82,11 +82,11 @@ def test_patients_are_drawn_whole() -> None:
 def test_contrary_films_alone_judge() -> None:
     kept = np.random.default_rng(8).random(300) < 0.3
     made = Bench(
-        Judge("patients-contrary", "", ("one",), contrary=True),
+        Judge("patients-contrary-layout", "", ("one",), contrary="layout"),
         {"one": PART},
         LABELS,
         np.arange(FILMS),
-        contrary={"one": kept},
+        contrary={"layout": {"one": kept}},
         bootstrap=100,
         seed=0,
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def test_rows_are_trained_once_judged_and_written(
     monkeypatch.setattr(TrainingRun, "train", counted)
     assert run(table_file, films, out).lines[1].changes == {"loss.label_smoothing": 0.1}
     assert len(trained) == 6, "only the row that changed is trained anew"
+
+
+def test_contrary_films_judge_beside_the_others(table_file: Path, films: Path, tmp_path: Path) -> None:
+    settings = 'bootstrap = 200\ncontrary = 0.2\nlooks = ["layout", "spectrum"]'
+    table_file.write_text(table_file.read_text().replace("bootstrap = 200", settings))
+    table = load_table(table_file).only(["base"])
+    results = reproduce_table(table, table_file, load_cohort(films), None, tmp_path / "out", finished=lambda _: None)
+    contrary = [f"{fold}-contrary-{look}" for fold in ("patients", "batch") for look in ("layout", "spectrum")]
+    assert list(results.judges) == ["patients", "shifted", "batch", *contrary]
+    for judge in contrary:
+        assert results.lines[0].verdicts[judge].figures["roc_auc"].value is not None
+    told = re.findall(r"tells the held-out films of (\w+) with a ROC AUC of 0\.\d{3}", " ".join(results.statements))
+    assert told == ["patients", "batch"] * 2
 
 
 def test_a_folder_of_something_else_is_refused(table_file: Path, films: Path, tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from pneumoscope.evaluation.ranking import rank, weighted_areas
 from pneumoscope.evaluation.reliability import brier_losses
 from pneumoscope.evaluation.resampling import resamples
 from pneumoscope.experiments.cells import CellScores
+from pneumoscope.experiments.contrary import LOOKS
 from pneumoscope.experiments.films import Partition, Rows
-from pneumoscope.experiments.table import PatientFold, Table
+from pneumoscope.experiments.table import Look, PatientFold, Table
 
 METRICS = ("roc_auc", "accuracy", "sensitivity", "specificity", "brier")
 Values = npt.NDArray[np.floating[Any]]
@@ -48,14 +49,14 @@ class Judge:
         words: which films these are.
         folds: whose held-out films, one after the other.
         shifted: as they are, or shifted.
-        contrary: all of them, or those alone that look like the other class.
+        contrary: all of them, or those alone that look like the other class in this.
     """
 
     name: str
     words: str
     folds: tuple[str, ...]
     shifted: bool = False
-    contrary: bool = False
+    contrary: Look | None = None
 
 
 def judges_of(table: Table) -> tuple[Judge, ...]:
@@ -74,12 +75,13 @@ def judges_of(table: Table) -> tuple[Judge, ...]:
         found += [
             replace(
                 judge,
-                name=f"{judge.name}-contrary",
-                words=f"{judge.words}; that look like the other class",
-                contrary=True,
+                name=f"{judge.name}-contrary-{look}",
+                words=f"{judge.words}; that look like the other class {LOOKS[look][0]}",
+                contrary=look,
             )
             for judge in found
             if not judge.shifted
+            for look in table.looks
         ]
     return tuple(found)
 
@@ -92,7 +94,7 @@ class Bench:
         partitions: by the folds' names.
         labels: (N,) of the cohort.
         groups: (N,) groups of films, of which whole ones are drawn.
-        contrary: by the folds' names, which of the held-out films a judge of contrary films keeps.
+        contrary: by the looks' and the folds' names, which held-out films a judge of contrary films keeps.
         bootstrap, seed: resamples, and their seed.
     """
 
@@ -103,7 +105,7 @@ class Bench:
         labels: Rows,
         groups: Rows,
         *,
-        contrary: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+        contrary: Mapping[Look, Mapping[str, npt.NDArray[np.bool_]]] | None = None,
         bootstrap: int,
         seed: int,
     ):
@@ -113,7 +115,7 @@ class Bench:
         rows = np.concatenate([part.judged for part in self._partitions])
         self._kept = np.ones(len(rows), bool)
         if judge.contrary and contrary is not None:
-            self._kept = np.concatenate([contrary[name] for name in judge.folds])
+            self._kept = np.concatenate([contrary[judge.contrary][name] for name in judge.folds])
         rows = rows[self._kept]
         self.labels = labels[rows]
         drawn = np.unique(groups[rows], return_inverse=True)[1]

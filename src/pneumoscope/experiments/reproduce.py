@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ from pneumoscope import __version__
 from pneumoscope.cohorts import Cohort
 from pneumoscope.errors import TrainingError
 from pneumoscope.experiments.cells import CellScores, Laboratory, View, averaged, decided_precision, view_of
-from pneumoscope.experiments.contrary import contrary_films
-from pneumoscope.experiments.films import FilmStore, Partition, development, groups_of, partition
+from pneumoscope.experiments.contrary import LOOKS, contrary_films, linear_evidence
+from pneumoscope.experiments.films import FilmStore, Partition, Rows, development, groups_of, partition
 from pneumoscope.experiments.judge import Bench, Measured, Verdict, judges_of, verdict
-from pneumoscope.experiments.table import Combination, Row, Table, differences, row_recipes
+from pneumoscope.experiments.table import Combination, Look, Row, Table, differences, row_recipes
 from pneumoscope.training.recipe import Augmentation, Recipe
 
 if TYPE_CHECKING:
@@ -104,7 +104,12 @@ def reproduce_table(
     store = FilmStore(cohort, base.input.size, base.input.fit, table.shift, table.seed)
     laboratory = Laboratory(folder, table, recipes, store, partitions, weights)
     judges = judges_of(table)
-    contrary = _contrary(table, store, partitions)
+    truth = {name: cohort.labels[part.judged] for name, part in partitions.items()}
+    evidence = _evidence(table, store, partitions)
+    contrary = {
+        look: {fold: contrary_films(values, truth[fold], table.contrary) for fold, values in folds.items()}
+        for look, folds in evidence.items()
+    }
     benches = [
         Bench(
             judge,
@@ -117,7 +122,7 @@ def reproduce_table(
         )
         for judge in judges
     ]
-    statements = (*_statements(table, cohort, partitions, base, weights), *LIMITS)
+    statements = (*_statements(table, cohort, partitions, base, weights), *_told(evidence, truth), *LIMITS)
     lines: list[Line] = []
     reference: list[Measured] = []
     results = None
@@ -187,16 +192,29 @@ def _line(
     )
 
 
-def _contrary(
+def _evidence(
     table: Table, store: FilmStore, partitions: Mapping[str, Partition]
-) -> dict[str, npt.NDArray[np.bool_]] | None:
-    """By the folds' names, which held-out films look like the other class; None where the table does not ask."""
+) -> dict[Look, dict[str, npt.NDArray[np.float64]]]:
+    """By look and fold, a linear rule's evidence on the held-out films; nothing where the table does not ask."""
     if not table.contrary:
-        return None
+        return {}
     pixels = store.plain(np.arange(len(store.cohort)), store.size, store.fit)
+    labels = store.cohort.labels
     return {
-        name: contrary_films(pixels, store.cohort.labels, part, table.contrary) for name, part in partitions.items()
+        look: {name: linear_evidence(look, pixels, labels, part) for name, part in partitions.items()}
+        for look in table.looks
     }
+
+
+def _told(evidence: Mapping[Look, Mapping[str, npt.NDArray[np.float64]]], truth: Mapping[str, Rows]) -> Iterator[str]:
+    """How well linear rules tell the classes."""
+    from sklearn.metrics import roc_auc_score
+
+    for look, folds in evidence.items():
+        for fold, values in folds.items():
+            area = roc_auc_score(truth[fold], values)
+            how = f"By how films look {LOOKS[look][0]}"
+            yield f"{how}, a linear rule tells the held-out films of {fold} with a ROC AUC of {area:.3f}."
 
 
 def _statements(
@@ -223,7 +241,8 @@ def _statements(
     if table.contrary:
         found.append(
             f"Films that look like the other class: of each fold and class the {table.contrary:.0%} of held-out films "
-            "that a linear rule on 24 × 24 pixels, learnt on the fold's training films, finds least like their own."
+            "that a linear rule, learnt on the fold's training films, finds least like their own "
+            f"{' or '.join(LOOKS[look][0] for look in table.looks)}."
         )
     epochs = " + ".join(str(phase.epochs) for phase in base.phases)
     found.append(

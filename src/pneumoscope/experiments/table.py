@@ -14,6 +14,8 @@ from pneumoscope.training.recipe import Augmentation, Recipe, Section, parse_tom
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
+Look = Literal["layout", "spectrum"]
+
 
 class Budget(Section):
     """Films of one fold. Training and validation films are drawn in the cohort's mix of classes, patients apart."""
@@ -107,6 +109,7 @@ class Table(Section):
         description="share of each class's held-out films, those that look most like the other class, that judge by "
         "themselves too; 0 is none",
     )
+    looks: tuple[Look, ...] = Field(("layout",), min_length=1, description="in what contrary films look so")
     recipe: dict[str, Any] = Field({}, description="keys of the base recipe that differ in every row")
     rows: tuple[Row, ...] = Field(min_length=1)
     combinations: tuple[Combination, ...] = ()
