@@ -45,7 +45,7 @@ def table(
     ],
     data: Data,
     weights: Annotated[
-        str, typer.Option(metavar="FILE|NAME|none", help="The trunk's starting weights, as for train.")
+        str, typer.Option(metavar="FILE|NAME|BUNDLE|none", help="The trunk's starting weights, as for train.")
     ] = IMAGENET,
     scaling: Annotated[
         str | None, typer.Option(metavar="tensorflow|imagenet", help="Input scaling of the weights.")
@@ -72,9 +72,9 @@ def table(
     from rich.text import Text
 
     from pneumoscope.cli._output import console, print_json
+    from pneumoscope.cli._weights import starting_weights
     from pneumoscope.cohorts import load_cohort, with_patients
     from pneumoscope.experiments import load_table, reproduce_table, write_results
-    from pneumoscope.network import load_initial_weights
 
     file = _file(name)
     plan = load_table(file)
@@ -85,7 +85,7 @@ def table(
     cohort = load_cohort(data, columns=parse_columns(columns), preset=preset)
     if patients:
         cohort = with_patients(cohort, patients)
-    start = None if weights == "none" else load_initial_weights(weights, scaling=scaling)
+    start = starting_weights(weights, scaling)
     out = out or Path("runs") / (f"{file.stem}-quick" if quick else file.stem)
 
     def finished(results: Results) -> None:

@@ -77,9 +77,9 @@ def train(
     from rich.text import Text
 
     from pneumoscope.cli._output import console
+    from pneumoscope.cli._weights import starting_weights
     from pneumoscope.cli.evaluate import show
     from pneumoscope.cohorts import load_cohort, with_patients
-    from pneumoscope.network import load_initial_weights
     from pneumoscope.training.together import join_training
     from pneumoscope.workflow import BUNDLE, judge_bundle, train_bundle
 
@@ -93,7 +93,7 @@ def train(
         cohort = with_patients(cohort, patients)
     # Whether the films that are to judge the model are there is better known before training than after.
     judges = None if report_on == "none" else cohort.select(report_on).require_both_classes()
-    start = None if weights == "none" else load_initial_weights(_file(weights), scaling=scaling)
+    start = starting_weights(weights, scaling)
     with _advice():
         bundle = train_bundle(plan, cohort, start, out, processes)
     console().print(Text(f"Bundle: {bundle.path}"), soft_wrap=True)
@@ -111,14 +111,3 @@ def _advice() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("Interrupted. Give the same command again; it goes on from the last finished epoch.", err=True)
         raise typer.Exit(130) from None
-
-
-def _file(weights: str) -> str:
-    """The weights of a bundle, where one is named; else what was named."""
-    from pneumoscope.bundle import WEIGHTS, load_bundle
-    from pneumoscope.errors import BundleError
-
-    try:
-        return str(load_bundle(weights).path / WEIGHTS)
-    except BundleError:
-        return weights
