@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ def starting_weights(named: str, scaling: str | None) -> InitialWeights | None:
 
     if named == "none":
         return None
-    with suppress(BundleError):
-        named = str(load_bundle(named).path / WEIGHTS)
-    return load_initial_weights(named, scaling=scaling)
+    try:
+        bundle = load_bundle(named)
+    except BundleError:
+        return load_initial_weights(named, scaling=scaling)
+    weights = load_initial_weights(str(bundle.path / WEIGHTS), scaling=scaling)
+    # The file's name is every bundle's; whose films the trunk has seen is what a reader of the card must know.
+    films = " and ".join(dict.fromkeys(part["name"] for part in bundle.spec.data)) or "films that it does not name"
+    source = f"bundle {bundle.spec.name}, trained on {films}"
+    return replace(weights, provenance={**weights.provenance, "source": source})
