@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -8,6 +10,8 @@ from scipy.ndimage import gaussian_filter
 from pneumoscope.experiments.contrary import LOOKS, contrary_films, linear_evidence, spectrum_of
 from pneumoscope.experiments.films import Partition
 from pneumoscope.experiments.table import Look
+
+Films = Callable[[np.random.Generator], npt.NDArray[np.floating]]
 
 LABELS = np.random.default_rng(0).integers(0, 2, 600)
 WRONG = np.random.default_rng(1).random(600) < 0.1
@@ -32,8 +36,7 @@ def blurred(draw: np.random.Generator) -> npt.NDArray[np.floating]:
 
 
 @pytest.mark.parametrize(("look", "made"), [("layout", bright_on_one_side), ("spectrum", blurred)])
-def test_films_with_the_look_of_the_other_class_are_found(look: Look, made: object) -> None:
-    assert callable(made)
+def test_films_with_the_look_of_the_other_class_are_found(look: Look, made: Films) -> None:
     films = made(np.random.default_rng(2)).clip(0, 255).astype(np.uint8)
     part = Partition(training=np.arange(300), validation=np.arange(0), judged=np.arange(300, 600))
     chosen = contrary_films(linear_evidence(look, films, LABELS, part), LABELS[300:], 0.1)
